@@ -1,0 +1,1 @@
+"""The log folded into read models and statistics, through sqlite-utils."""

@@ -1,0 +1,1 @@
+"""Telephone exchanges turned into facts: Asterisk now, others beside it."""

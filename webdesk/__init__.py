@@ -1,0 +1,1 @@
+"""The HTTP API and the pages for agents and coordinators."""
