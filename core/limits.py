@@ -1,0 +1,46 @@
+"""Every bound in one place. What a city tunes is configuration; what it must not tune stands here."""
+
+from __future__ import annotations
+
+KIB = 1024
+MIB = 1024 * KIB
+
+# --- the log --------------------------------------------------------------------------------------
+COMMIT_BYTES_MAX = 1 * MIB  # one commit never fills an envelope, so nobody starves behind it
+ENVELOPE_BYTES_MAX = 4 * MIB  # half of what a Kafka topic is made to take (8 MiB), with room for framing
+ENVELOPE_COMMITS_MAX = 2_000  # bounds the time that one judging holds the loop
+COMMIT_EVENTS_MAX = 4_096  # the library's suites insert 1,000 at once
+STREAM_NAME_CHARS_MAX = 400
+WAITING_COMMITS_MAX = 50_000  # beyond it a proposer is told to come back: memory stays bounded
+INDEX_DELAY_S = 0.02  # how long judged commits may wait for their index rows
+INDEX_BATCH_COMMITS_MAX = 20_000
+HEADS_CACHED_MAX = 200_000  # streams whose head is kept in memory; a miss asks the index
+VERDICTS_CACHED_MAX = 200_000
+READ_RECORDS_MAX = 256  # envelopes for one read of the log
+DECISION_ATTEMPTS_MAX = 8  # `Stale` is decided again so many times, then the caller is told
+FORMAT = 1  # the format of envelopes that this program writes
+
+assert COMMIT_BYTES_MAX * 4 <= ENVELOPE_BYTES_MAX
+assert COMMIT_EVENTS_MAX <= INDEX_BATCH_COMMITS_MAX
+
+# --- read models ----------------------------------------------------------------------------------
+PROJECTION_BATCH_COMMITS = 1_000
+PROJECTION_PARKED_MAX = 10_000  # more poison than this is a fault of the program, not of an event
+
+# --- what comes in --------------------------------------------------------------------------------
+LINE_CHARS_MAX = 4 * KIB  # a row of queue_log; a longer one is malformed
+FACTS_BATCH_MAX = 1_000
+BODY_BYTES_MAX = 4 * MIB
+TEXT_CHARS_MAX = 20_000  # free text of a person
+NAME_CHARS_MAX = 200
+IMPORT_IN_FLIGHT_MAX = 2_000  # commits proposed and not yet judged
+EXCHANGE_SAME_FACT_S = 2.0  # a row so close to a recorded fact of the same key is that fact
+
+# --- web ------------------------------------------------------------------------------------------
+STREAM_CLIENTS_MAX = 500
+HEARTBEAT_S = 15.0
+STALE_AFTER_S = 10.0  # a tile older than this is grey
+
+# --- the command line -----------------------------------------------------------------------------
+LOCAL_ANSWER_BYTES_MAX = 64 * MIB  # one answer over a node's local socket: a year of quarter-hours fits
+LOCAL_CLIENTS_MAX = 16  # commands that work in a running node at once
