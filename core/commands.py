@@ -1,0 +1,99 @@
+"""What is common to all deciders: a command, a decider, and what becomes of both.
+
+A command is what somebody asks for; it carries its id, the time and who asks, so that a decider needs no
+clock. A decider is three pure functions: `initial`, `evolve(state, recorded)` and `decide(state, command)`.
+The same ones run in the server, in the reserve terminal and in a simulation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from core.commit import Event, Recorded
+from core.limits import CONTRADICTIONS_KEPT_MAX
+
+State = TypeVar("State")
+_NOT_ASKED = frozenset({"id", "now"})
+NOT_ASKED = {"asked": False}  # metadata of a field whose value is no part of the intent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Something asked for. `id` is the client's for all its attempts, `actor` who asks.
+
+    Subclasses say in `stream` which stream decides it; one id always goes to the same stream.
+    """
+
+    id: UUID
+    now: datetime
+    actor: str
+
+    @property
+    def stream(self) -> str:
+        """The stream whose state decides this command."""
+        raise NotImplementedError
+
+    def asking(self) -> str:
+        """What identifies the asking: the command as the client sent it, as canonical JSON.
+
+        Without `id` and `now`, which differ between honest repeats or are the id itself.
+        """
+        asked = {
+            item.name: _plain(getattr(self, item.name))
+            for item in fields(self)
+            if item.name not in _NOT_ASKED and item.metadata.get("asked", True)
+        }
+        named = {"command": type(self).__name__, **asked}
+        return json.dumps(named, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Decider(Generic[State]):
+    """The rules of one kind of stream.
+
+    `evolve` is total: what contradicts the state is marked in it, never raised. `decide` gives the events
+    that the command leads to, none where there is nothing to do, or raises `Refused`.
+    """
+
+    name: str
+    initial: State
+    evolve: Callable[[State, Recorded], State]
+    decide: Callable[..., Sequence[Event]]
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """A recorded fact that does not fit what was recorded before: a person has to look at it."""
+
+    version: int
+    type: str
+    why: str
+
+
+def contradicted(
+    before: tuple[Contradiction, ...], recorded: Recorded, why: str
+) -> tuple[Contradiction, ...]:
+    """`before` with one more; the oldest are kept, because later ones often follow from them."""
+    if len(before) >= CONTRADICTIONS_KEPT_MAX:
+        return before
+    return (*before, Contradiction(recorded.version, recorded.event.TOPIC, why))
