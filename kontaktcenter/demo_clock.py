@@ -1,0 +1,29 @@
+"""The demo's clock: it runs faster than the world, so that waits and ages look right at any speed."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class DemoClock:
+    """A clock (`core.commit.Clock`) that began at `start` and runs `speed` times as fast as real time."""
+
+    def __init__(
+        self, start: datetime, speed: float, elapsed: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`elapsed` gives real seconds that only grow."""
+        self._start, self._speed, self._elapsed = start, speed, elapsed
+        self._began = elapsed()
+
+    def __call__(self) -> datetime:
+        """The time in the demo."""
+        return self._start + timedelta(seconds=(self._elapsed() - self._began) * self._speed)
+
+    def real_s_until(self, moment: datetime) -> float:
+        """Real seconds until the demo's clock shows `moment`; 0 if it has passed."""
+        return max(0.0, (moment - self()).total_seconds() / self._speed)

@@ -1,0 +1,122 @@
+"""The recorded crisis laid out in time again, its clock, and its simulated people."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from project import ROOT
+
+from core.calls import CallWrappedUp
+from core.cases import CaseRegistered
+from core.taxonomy import Directory, read_taxonomy
+from kontaktcenter import demo_people
+from kontaktcenter.demo_clock import DemoClock
+from kontaktcenter.demo_recording import Recording, next_start, parse
+
+START = datetime(2027, 1, 1, 12, tzinfo=UTC)
+FILE = ROOT / "kontaktcenter" / "data" / "crisis.queue_log"
+
+
+@pytest.fixture(scope="module")
+def recording() -> Recording:
+    return parse(FILE.read_text(encoding="utf-8").splitlines())
+
+
+@pytest.fixture(scope="module")
+def directory() -> Directory:
+    text = Path(ROOT / "kontaktcenter" / "data" / "taxonomy.toml").read_text(encoding="utf-8")
+    drafts = read_taxonomy(text, START)
+    return Directory.of(happened.event for draft in drafts for happened in draft.events)
+
+
+def test_every_row_of_the_recording_is_played_at_its_own_distance_from_the_first(
+    recording: Recording,
+):
+    played = list(recording.played_from(START))
+
+    assert len(played) == 3105
+    assert played[0].at == START
+    assert played[-1].at == START + timedelta(seconds=652)
+    assert played[1].line == f"{int(START.timestamp()) + 7}|{int(START.timestamp()) + 6}.1|bygg|NONE|ENTERQUEUE||0700003128|1"
+
+
+def test_played_where_it_was_recorded_it_is_the_file_itself(recording: Recording):
+    played = recording.played_from(datetime.fromtimestamp(recording.epoch, UTC))
+
+    assert "\n".join(due.line for due in played) + "\n" == FILE.read_text(encoding="utf-8")
+
+
+def test_two_plays_share_no_uniqueid(recording: Recording):
+    first = {due.line.split("|")[1] for due in recording.played_from(START)}
+    second = {due.line.split("|")[1] for due in recording.played_from(START + recording.lasts)}
+
+    assert first & second == {"NONE"}
+
+
+def test_a_play_begins_after_everything_that_the_log_holds():
+    last = START + timedelta(hours=3, milliseconds=500)
+
+    assert next_start(START, None) == START
+    assert next_start(START + timedelta(milliseconds=1), None) == START + timedelta(seconds=1)
+    assert next_start(START, last) == START + timedelta(hours=3, seconds=2)
+
+
+def test_every_agent_who_answers_is_known_with_the_queues_of_the_recording(recording: Recording):
+    agents = recording.agents()
+
+    assert agents
+    assert all(agent.startswith("Agent ") for agent in agents)
+    assert {queue for queues in agents.values() for queue in queues} >= {"kris", "avfall"}
+
+
+def test_the_demo_clock_runs_at_its_speed():
+    real = [100.0]
+    clock = DemoClock(START, 10, lambda: real[0])
+
+    assert clock() == START
+    real[0] += 6
+    assert clock() == START + timedelta(minutes=1)
+    assert clock.real_s_until(START + timedelta(minutes=2)) == pytest.approx(6)
+    assert clock.real_s_until(START) == 0
+
+
+def test_the_same_dice_give_the_same_people(directory: Directory):
+    call = demo_people.Answered("1.5", "avfall", "Agent 101", START)
+
+    first = demo_people.after_call(call, directory, random.Random(7))
+    again = demo_people.after_call(call, directory, random.Random(7))
+
+    assert first == again
+    assert isinstance(first[0].draft.events[0].event, CallWrappedUp)
+
+
+@pytest.mark.parametrize("queue", ["avfall", "trafik", "miljo", "livsmedel", "bygg", "parkering", "kris"])
+def test_cases_are_registered_with_an_owner_of_the_group_or_a_usual_one(
+    queue: str, directory: Directory
+):
+    group = directory.group_of_queue(queue)
+    dice = random.Random(1)
+    plans = [
+        plan
+        for n in range(60)
+        for plan in demo_people.after_call(
+            demo_people.Answered(f"{n}.1", queue, "Agent 101", START), directory, dice
+        )
+    ]
+
+    registered = [
+        h.event for p in plans for h in p.draft.events if isinstance(h.event, CaseRegistered)
+    ]
+    owners = set(group.partition) or {"TK", "MF", "FSK", "SBK"}
+    assert registered
+    assert {event.authority for event in registered} <= owners
+    assert len({plan.draft.id for plan in plans}) == len(plans)
+
+
+def test_nothing_is_registered_for_an_excluded_group(directory: Directory):
+    call = demo_people.Answered("1.5", "social_vidare", "Agent 101", START)
+
+    assert demo_people.after_call(call, directory, random.Random(7)) == []
