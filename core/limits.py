@@ -7,7 +7,9 @@ MIB = 1024 * KIB
 
 # --- the log --------------------------------------------------------------------------------------
 COMMIT_BYTES_MAX = 1 * MIB  # one commit never fills an envelope, so nobody starves behind it
-ENVELOPE_BYTES_MAX = 4 * MIB  # half of what a Kafka topic is made to take (8 MiB), with room for framing
+ENVELOPE_BYTES_MAX = (
+    4 * MIB
+)  # half of what a Kafka topic is made to take (8 MiB), with room for framing
 ENVELOPE_COMMITS_MAX = 2_000  # bounds the time that one judging holds the loop
 COMMIT_EVENTS_MAX = 4_096  # the library's suites insert 1,000 at once
 STREAM_NAME_CHARS_MAX = 400
@@ -18,6 +20,10 @@ HEADS_CACHED_MAX = 200_000  # streams whose head is kept in memory; a miss asks 
 VERDICTS_CACHED_MAX = 200_000
 READ_RECORDS_MAX = 256  # envelopes for one read of the log
 DECISION_ATTEMPTS_MAX = 8  # `Stale` is decided again so many times, then the caller is told
+CONTRADICTIONS_KEPT_MAX = 100  # in one stream's state; the log holds them all
+SNAPSHOT_EVERY_VERSIONS = 50  # a decision reads at most so many events of its stream
+SNAPSHOTS_KEPT_MAX = 10_000  # streams with a snapshot in memory
+STREAM_LOCKS_MAX = 10_000  # streams with a decision under way in one node
 FORMAT = 1  # the format of envelopes that this program writes
 
 assert COMMIT_BYTES_MAX * 4 <= ENVELOPE_BYTES_MAX
@@ -42,5 +48,17 @@ HEARTBEAT_S = 15.0
 STALE_AFTER_S = 10.0  # a tile older than this is grey
 
 # --- the command line -----------------------------------------------------------------------------
-LOCAL_ANSWER_BYTES_MAX = 64 * MIB  # one answer over a node's local socket: a year of quarter-hours fits
+LOCAL_ANSWER_BYTES_MAX = (
+    64 * MIB
+)  # one answer over a node's local socket: a year of quarter-hours fits
 LOCAL_CLIENTS_MAX = 16  # commands that work in a running node at once
+
+# --- the reserve terminal -------------------------------------------------------------------------
+RESERVE_NUMBERS_MAX = 9_999  # four digits; a device that runs out is leased another device number
+RESERVE_NOTE_CHARS_MAX = 4_000
+RESERVE_ENTRY_BYTES_MAX = 64 * KIB  # one entry is one commit, and many go in one upload
+
+assert (
+    RESERVE_NOTE_CHARS_MAX * 4 * 2 <= RESERVE_ENTRY_BYTES_MAX
+)  # UTF-8, sealed and as base64, with its frame
+assert RESERVE_ENTRY_BYTES_MAX <= COMMIT_BYTES_MAX

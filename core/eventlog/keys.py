@@ -1,0 +1,288 @@
+"""The book of keys: one wrapped key for each record, tombstoned by an erasure. Not judged, no digest.
+
+On one machine it is a SQLite file of its own beside the log, so that a backup can keep keys apart.
+`secure_delete` overwrites what is erased, and the write-ahead log is emptied at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Protocol
+
+from core.errors import Corrupt, Unavailable
+from core.personal import CitySecret, DataKey, subject_of, unwrap, wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+_OPEN_KEYS_MAX = 20_000
+_KEY_ID_BYTES = 8
+_SUBJECTS_PER_QUERY = 400
+
+_SQL_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS key (id TEXT PRIMARY KEY, subject TEXT NOT NULL, wrapped BLOB)",
+    "CREATE INDEX IF NOT EXISTS key_subject ON key (subject)",
+    "CREATE TABLE IF NOT EXISTS progress (name TEXT PRIMARY KEY, position INTEGER NOT NULL)",
+)
+
+
+class KeyBook(Protocol):
+    """Where wrapped keys are kept."""
+
+    def of_subjects(self, subjects: Iterable[str]) -> dict[str, tuple[str, bytes]]:
+        """A live key, id and wrapped bytes, for each of `subjects` that has one."""
+        ...
+
+    def wrapped(self, key_id: str) -> bytes | None:
+        """The wrapped key, None where it was erased or never was."""
+        ...
+
+    def add(self, keys: list[tuple[str, bytes]]) -> None:
+        """Keep new keys; durable when this returns."""
+        ...
+
+    def erase(self, subjects: list[str], upto: int) -> int:
+        """Tombstone all keys of `subjects`, note the decisions' position `upto`; how many keys went."""
+        ...
+
+    def erased_upto(self) -> int:
+        """The position in the centre's book up to which erasures have been carried out."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files."""
+        ...
+
+
+class MemoryKeys:
+    """Keys in memory, for the memory log."""
+
+    def __init__(self) -> None:
+        self._wrapped: dict[str, bytes | None] = {}
+        self._live: dict[str, str] = {}
+        self._upto = 0
+
+    def of_subjects(self, subjects: Iterable[str]) -> dict[str, tuple[str, bytes]]:
+        """A live key for each subject that has one."""
+        found = {}
+        for subject in subjects:
+            key_id = self._live.get(subject)
+            wrapped = self._wrapped.get(key_id) if key_id else None
+            if key_id and wrapped:
+                found[subject] = (key_id, wrapped)
+        return found
+
+    def wrapped(self, key_id: str) -> bytes | None:
+        """The wrapped key."""
+        return self._wrapped.get(key_id)
+
+    def add(self, keys: list[tuple[str, bytes]]) -> None:
+        """Keep new keys."""
+        for key_id, wrapped in keys:
+            self._wrapped[key_id] = wrapped
+            self._live[subject_of(key_id)] = key_id
+
+    def erase(self, subjects: list[str], upto: int) -> int:
+        """Tombstone."""
+        gone = [k for k, w in self._wrapped.items() if w is not None and subject_of(k) in subjects]
+        for key_id in gone:
+            self._wrapped[key_id] = None
+            self._live.pop(subject_of(key_id), None)
+        self._upto = upto
+        return len(gone)
+
+    def erased_upto(self) -> int:
+        """The position up to which erasures have been carried out."""
+        return self._upto
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class SqliteKeys:
+    """Keys in a SQLite file with `synchronous=FULL`. Raises: Unavailable, Corrupt."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        try:
+            self._conn = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            path.chmod(0o600)
+            self._conn.execute("PRAGMA journal_mode=WAL")
+            self._conn.execute("PRAGMA synchronous=FULL")
+            self._conn.execute("PRAGMA secure_delete=ON")
+            for statement in _SQL_SCHEMA:
+                self._conn.execute(statement)
+        except (sqlite3.Error, OSError) as e:
+            raise self._error(e) from e
+
+    def of_subjects(self, subjects: Iterable[str]) -> dict[str, tuple[str, bytes]]:
+        """A live key for each subject that has one."""
+        found: dict[str, tuple[str, bytes]] = {}
+        names = list(subjects)
+        for start in range(0, len(names), _SUBJECTS_PER_QUERY):
+            part = names[start : start + _SUBJECTS_PER_QUERY]
+            marks = ",".join("?" * len(part))
+            sql = f"SELECT subject, id, wrapped FROM key WHERE wrapped IS NOT NULL AND subject IN ({marks})"
+            found.update(
+                (subject, (key_id, wrapped)) for subject, key_id, wrapped in self._run(sql, part)
+            )
+        return found
+
+    def wrapped(self, key_id: str) -> bytes | None:
+        """The wrapped key."""
+        rows = self._run("SELECT wrapped FROM key WHERE id = ?", [key_id])
+        return rows[0][0] if rows else None
+
+    def add(self, keys: list[tuple[str, bytes]]) -> None:
+        """Keep new keys, in one transaction."""
+        with self._lock:
+            try:
+                self._conn.execute("BEGIN IMMEDIATE")
+                self._conn.executemany(
+                    "INSERT INTO key VALUES (?, ?, ?)", [(k, subject_of(k), w) for k, w in keys]
+                )
+                self._conn.execute("COMMIT")
+            except sqlite3.Error as e:
+                self._rollback()
+                raise self._error(e) from e
+
+    def erase(self, subjects: list[str], upto: int) -> int:
+        """Tombstone, and empty the write-ahead log so that no copy stays behind."""
+        with self._lock:
+            try:
+                self._conn.execute("BEGIN IMMEDIATE")
+                gone = sum(
+                    self._conn.execute(
+                        "UPDATE key SET wrapped = NULL WHERE subject = ? AND wrapped IS NOT NULL",
+                        (subject,),
+                    ).rowcount
+                    for subject in subjects
+                )
+                self._conn.execute(
+                    "INSERT OR REPLACE INTO progress VALUES ('erasures', ?)", (upto,)
+                )
+                self._conn.execute("COMMIT")
+                if gone:
+                    self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            except sqlite3.Error as e:
+                self._rollback()
+                raise self._error(e) from e
+        return gone
+
+    def erased_upto(self) -> int:
+        """The position up to which erasures have been carried out."""
+        rows = self._run("SELECT position FROM progress WHERE name = 'erasures'", [])
+        return rows[0][0] if rows else 0
+
+    def _rollback(self) -> None:
+        if self._conn.in_transaction:
+            self._conn.execute("ROLLBACK")
+
+    def _run(self, sql: str, params: list[str]) -> list[tuple]:  # type: ignore[type-arg]  # rows as sqlite3 gives them
+        with self._lock:
+            try:
+                return self._conn.execute(sql, params).fetchall()
+            except sqlite3.Error as e:
+                raise self._error(e) from e
+
+    def _error(self, error: Exception) -> Unavailable | Corrupt:
+        if isinstance(error, sqlite3.DatabaseError) and not isinstance(
+            error, sqlite3.OperationalError
+        ):
+            return Corrupt(
+                f"the file of keys {self._path} is damaged ({error}): restore it from the keys' backup"
+            )
+        return Unavailable(
+            f"the file of keys {self._path} cannot be used ({error})",
+            neighbour="keys",
+            retry_after_s=5,
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._conn.close()
+
+
+class Keyring:
+    """Opened keys of a book of keys, a bounded number of them in memory."""
+
+    def __init__(
+        self, book: KeyBook, secret: CitySecret, entropy: Callable[[int], bytes] = os.urandom
+    ) -> None:
+        self._book, self._secret, self._entropy = book, secret, entropy
+        self._by_subject: OrderedDict[str, DataKey] = OrderedDict()
+        self._by_id: OrderedDict[str, DataKey] = OrderedDict()
+        self._ensuring = threading.Lock()
+
+    def missing(self, subjects: Iterable[str]) -> list[str]:
+        """Those of `subjects` that have no opened key in memory."""
+        return [subject for subject in subjects if subject not in self._by_subject]
+
+    def ensure(self, subjects: Iterable[str]) -> None:
+        """Have a live key for each subject: from the book, or new and durable before this returns.
+
+        Blocking; call it off the loop. Raises: Unavailable, Corrupt.
+        """
+        with self._ensuring:
+            missing = self.missing(subjects)
+            found = self._book.of_subjects(missing)
+            keys = [self._unwrap(*found[s]) if s in found else self._new(s) for s in missing]
+            new = [
+                (k.id, wrap(k, self._secret, self.nonce()))
+                for k in keys
+                if subject_of(k.id) not in found
+            ]
+            if new:
+                self._book.add(new)
+            for key in keys:  # only now: a key that nobody can read back must not seal anything
+                self._remember(key)
+
+    def _new(self, subject: str) -> DataKey:
+        return DataKey(f"{subject}/{self._entropy(_KEY_ID_BYTES).hex()}", self._entropy(32))
+
+    def for_subject(self, subject: str) -> DataKey:
+        """The key to seal with; `ensure` came first."""
+        return self._by_subject[subject]
+
+    def by_id(self, key_id: str) -> DataKey | None:
+        """The key to open with, None where it was erased."""
+        key = self._by_id.get(key_id)
+        if key is None:
+            wrapped = self._book.wrapped(key_id)
+            if wrapped is None:
+                return None
+            key = self._unwrap(key_id, wrapped)
+            self._remember(key)
+        return key
+
+    def nonce(self) -> bytes:
+        """12 fresh random bytes."""
+        return self._entropy(12)
+
+    def forget(self, subjects: Iterable[str]) -> None:
+        """Drop what was erased from memory."""
+        for subject in subjects:
+            self._by_subject.pop(subject, None)
+            for key_id in [k for k in self._by_id if subject_of(k) == subject]:
+                del self._by_id[key_id]
+
+    def _unwrap(self, key_id: str, wrapped: bytes) -> DataKey:
+        try:
+            return unwrap(key_id, wrapped, self._secret)
+        except ValueError as e:
+            msg = f"{e}: put the right city.key in place (KC_MASTER_KEY_FILE)"
+            raise Corrupt(msg) from e
+
+    def _remember(self, key: DataKey) -> None:
+        self._by_subject[subject_of(key.id)] = key
+        self._by_id[key.id] = key
+        while len(self._by_id) > _OPEN_KEYS_MAX:
+            self._by_id.popitem(last=False)
+        # The keys of one proposal are needed together: twice the bound leaves room for the largest one.
+        while len(self._by_subject) > 2 * _OPEN_KEYS_MAX:
+            self._by_subject.popitem(last=False)

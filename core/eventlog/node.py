@@ -1,0 +1,388 @@
+"""A node: its shards, keys and index on one event loop. The `Port` of the product is implemented here."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote
+
+import msgspec
+
+from core.commit import Answer, Clock, Draft, Recorded, Verdict
+from core.erasure import ErasureDecided
+from core.errors import Corrupt, Refused
+from core.eventlog.codec import decode_event, open_event, seal_event, subjects_of
+from core.eventlog.envelope import (
+    Claim,
+    ClaimEvent,
+    Genesis,
+    LoggedCommit,
+    LoggedEvent,
+    LoggedTracking,
+    decode_commit,
+    encode_commit,
+)
+from core.eventlog.index import Index
+from core.eventlog.keys import KeyBook, Keyring, MemoryKeys, SqliteKeys
+from core.eventlog.log import LogStore
+from core.eventlog.memory_log import MemoryStore
+from core.eventlog.secret import load_secret
+from core.eventlog.shard import Shard
+from core.eventlog.sqlite_log import SqliteStore
+from core.limits import FORMAT
+from core.personal import CitySecret
+from core.vocabulary import CALLS, CENTRE, book_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+
+class FeedCommit(NamedTuple):
+    """One accepted commit with events, as projections read it."""
+
+    shard: str
+    position: int
+    first_seq: int
+    commit: LoggedCommit
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """What a node needs to know. `log` is `memory:` or `sqlite:PATH`; `data` the folder of index and secret."""
+
+    log: str
+    data: Path
+    clock: Clock
+    secret: CitySecret | None = None
+    secret_file: Path | None = None
+    entropy: Callable[[int], bytes] = os.urandom
+    store: LogStore | None = None  # one that several nodes share, in tests
+    books: tuple[str, ...] = (CALLS, CENTRE)
+
+
+class Node:
+    """Implements `core.commit.Port`, and the feed that projections read. Use from its own loop.
+
+    `positions`, `read`, `load`, `heads` and `digests` may be called from any thread.
+    """
+
+    def __init__(
+        self, settings: NodeSettings, store: LogStore, secret: CitySecret, keys: KeyBook
+    ) -> None:
+        self.settings, self.secret = settings, secret
+        self.keyring = Keyring(keys, secret, settings.entropy)
+        self._store, self._keys = store, keys
+        self._shards: dict[str, Shard] = {}
+        self._indexes: dict[str, Index] = {}
+        self._opening = asyncio.Lock()
+        self._grown = asyncio.Event()
+        self.set_aside: list[Path] = []
+
+    # --- opening and closing ----------------------------------------------------------------------
+    @classmethod
+    async def open(
+        cls, settings: NodeSettings, progress: Callable[[str, int, int], None] | None = None
+    ) -> Node:
+        """Open the log and catch up with it. `progress` gets a shard's name, offsets done, offsets in all.
+
+        Raises: Refused (a URL or setting), InUse, Corrupt, NeedsUpgrade, Unavailable; each says what to do.
+        """
+        store, secret, keys = _open_parts(settings)
+        node = cls(settings, store, secret, keys)
+        try:
+            for book in dict.fromkeys((*settings.books, *await store.books())):
+                await node.book(book, progress)
+            await node.apply_erasures()
+        except BaseException:
+            await node.close()
+            raise
+        return node
+
+    async def close(self) -> None:
+        """Finish what is under way and let go of everything."""
+        for shard in self._shards.values():
+            await shard.close()
+        for index in self._indexes.values():
+            index.close()
+        self._keys.close()
+        await self._store.close()
+        self._wake()
+
+    async def book(
+        self, book: str, progress: Callable[[str, int, int], None] | None = None
+    ) -> Shard:
+        """The one shard of a book of this machine, opened or made at the first call."""
+        name = f"{book}/0"
+        known = self._shards.get(name)
+        if known is not None:
+            return known
+        async with self._opening:
+            if name not in self._shards:
+                self._shards[name] = await self._open_shard(book, 0, 1, progress)
+        return self._shards[name]
+
+    async def _open_shard(
+        self, book: str, number: int, shards: int, progress: Callable[[str, int, int], None] | None
+    ) -> Shard:
+        genesis = Genesis(book, number, shards, FORMAT, self.secret.fingerprint)
+        log = await self._store.open_shard(book, number)
+        index = self._open_index(f"{book}/{number}")
+        shard = Shard(log, index, genesis, self._wake)
+        try:
+            await shard.open(partial(progress, shard.name) if progress else None)
+        except BaseException:
+            await shard.close()
+            raise
+        self._indexes[shard.name] = index
+        return shard
+
+    def _open_index(self, name: str) -> Index:
+        """The index of a shard; a damaged one is set aside and built again from the log."""
+        folder = self.settings.data / "index"
+        path = folder / f"{_file_name(name)}.db"
+        try:
+            return Index(path)
+        except Corrupt:
+            aside = folder / f"{path.name}.damaged-{self.settings.clock():%Y%m%dT%H%M%S}"
+            path.rename(aside)
+            for suffix in ("-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            self.set_aside.append(aside)
+            return Index(path)
+
+    # --- the port ---------------------------------------------------------------------------------
+    async def propose(self, draft: Draft) -> Answer:
+        """Record `draft`; answers when this node has judged it."""
+        return (await self.propose_many((draft,)))[0]
+
+    async def propose_many(self, drafts: Sequence[Draft]) -> Sequence[Answer]:
+        """Record many at once, each by itself; answers in their order."""
+        subjects = {s for d in drafts for h in d.events for s in subjects_of(h.event)}
+        if self.keyring.missing(subjects):
+            await asyncio.get_running_loop().run_in_executor(None, self.keyring.ensure, subjects)
+        by_shard: dict[str, tuple[list[int], list[bytes], list[Claim]]] = {}
+        for place, draft in enumerate(drafts):
+            raw, claim = self._encode(draft)
+            places, raws, claims = by_shard.setdefault(_book_of_draft(draft), ([], [], []))
+            places.append(place)
+            raws.append(raw)
+            claims.append(claim)
+        answers: list[Answer | None] = [None] * len(drafts)
+        waiting = []
+        for book, (places, raws, claims) in by_shard.items():
+            shard = await self.book(book)
+            waiting.append((shard.name, places, shard.propose(raws, claims)))
+        for name, places, future in waiting:
+            for place, verdict in zip(places, await future, strict=True):
+                answers[place] = Answer(verdict, name)
+        return answers  # type: ignore[return-value]  # every place was filled
+
+    def _encode(self, draft: Draft) -> tuple[bytes, Claim]:
+        books = {book_of(happened.stream) for happened in draft.events}
+        if len(books) > 1:
+            msg = f"a commit is of one book; this one touches {', '.join(sorted(books))}"
+            raise Refused(msg)
+        events = [
+            LoggedEvent(
+                h.stream,
+                h.event.TOPIC,
+                h.event.SCHEMA,
+                h.occurred_at,
+                msgspec.Raw(
+                    seal_event(h.event, draft.id, nth, self.keyring.for_subject, self.keyring.nonce)
+                ),
+                h.version,
+            )
+            for nth, h in enumerate(draft.events)
+        ]
+        commit = LoggedCommit(
+            draft.id, self.secret.intent(draft.asking), self.settings.clock(), draft.actor, draft.origin,
+            events, draft.cause, draft.correlation,
+        )  # fmt: skip
+        return encode_commit(commit), claim_of(commit)
+
+    async def propose_commit(self, book: str, commit: LoggedCommit) -> tuple[Verdict, str]:
+        """Record a commit whose events are already data, in one book; the verdict and the shard's name."""
+        shard = await self.book(book)
+        (verdict,) = await shard.propose([encode_commit(commit)], [claim_of(commit)])
+        return verdict, shard.name
+
+    def load(self, stream: str) -> Sequence[Recorded]:
+        """The stream's events in order of version, personal fields opened."""
+        shard = self._shards.get(f"{book_of(stream)}/0")
+        if shard is None:
+            return []
+        recorded = []
+        for row in shard.state.stream(stream):
+            commit = decode_commit(row.raw)
+            logged = commit.events[row.nth]
+            event = decode_event(logged.type, logged.schema, logged.data)
+            if event is None:
+                msg = f"{stream} holds an event of the unknown type {logged.type}: upgrade this program"
+                raise Corrupt(msg)
+            recorded.append(
+                Recorded(
+                    stream,
+                    row.version,
+                    shard.name,
+                    row.position,
+                    row.seq,
+                    commit.id,
+                    commit.actor,
+                    commit.origin,
+                    commit.recorded_at,
+                    logged.occurred_at,
+                    open_event(event, commit.id, row.nth, self.keyring.by_id),
+                )
+            )
+        return recorded
+
+    def heads(self, streams: Iterable[str]) -> Mapping[str, int]:
+        """The last version of each of `streams` that has been seen."""
+        by_book: dict[str, list[str]] = {}
+        for stream in streams:
+            by_book.setdefault(f"{book_of(stream)}/0", []).append(stream)
+        found: dict[str, int] = {}
+        for name, names in by_book.items():
+            shard = self._shards.get(name)
+            if shard is not None:
+                found.update(shard.state.heads(names))
+        return found
+
+    def caller_ref(self, number: str) -> str:
+        """The keyed hash by which a caller's number is looked up and counted."""
+        return self.secret.caller_ref(number)
+
+    # --- the feed ---------------------------------------------------------------------------------
+    def shards(self) -> list[str]:
+        """The shards that are open, such as `calls/0`."""
+        return sorted(self._shards)
+
+    def shard(self, name: str) -> Shard:
+        """One open shard. Raises: KeyError."""
+        return self._shards[name]
+
+    def positions(self) -> dict[str, int]:
+        """The last position in the index, for each shard."""
+        return {name: shard.state.indexed for name, shard in list(self._shards.items())}
+
+    def digests(self) -> dict[str, tuple[int, str]]:
+        """Position and rolling digest (hex) of each shard, as far as it has been judged."""
+        return {
+            name: (shard.state.position, shard.state.digest.hex())
+            for name, shard in sorted(self._shards.items())
+        }
+
+    def read(self, shard: str, after: int, limit: int) -> list[FeedCommit]:
+        """Accepted commits with events after a position, ascending, at most `limit`; none beyond the index."""
+        rows = self._indexes[shard].commits(after, limit)
+        return [
+            FeedCommit(shard, row.position, row.first_seq, decode_commit(row.raw)) for row in rows
+        ]
+
+    async def changed(self, seen: Mapping[str, int], timeout_s: float) -> bool:
+        """Wait until some shard's position is beyond `seen`, or the time is over; says which."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + timeout_s
+        while not any(position > seen.get(name, 0) for name, position in self.positions().items()):
+            left_s = until - loop.time()
+            if left_s <= 0:
+                return False
+            try:
+                await asyncio.wait_for(self._grown.wait(), left_s)
+            except TimeoutError:
+                return False
+        return True
+
+    async def settle(self) -> None:
+        """Return when everything judged so far is in the index. Raises: Unavailable."""
+        for shard in list(self._shards.values()):
+            await shard.settle()
+
+    def _wake(self) -> None:
+        self._grown.set()
+        self._grown = asyncio.Event()
+
+    # --- erasure ----------------------------------------------------------------------------------
+    async def apply_erasures(self) -> int:
+        """Carry out the erasures that were decided and not yet carried out; how many keys went.
+
+        Safe to repeat: the position is kept with the keys. Decisions come from the centre's book.
+        """
+        name = f"{CENTRE}/0"
+        if name not in self._shards:
+            return 0
+        await self._shards[name].settle()
+        gone, loop = 0, asyncio.get_running_loop()
+        while batch := self.read(name, self._keys.erased_upto(), 1_000):
+            subjects = [
+                event.subject
+                for commit in batch
+                for logged in commit.commit.events
+                if logged.type == ErasureDecided.TOPIC
+                and isinstance(
+                    event := decode_event(logged.type, logged.schema, logged.data), ErasureDecided
+                )
+            ]
+            gone += await loop.run_in_executor(None, self._keys.erase, subjects, batch[-1].position)
+            self.keyring.forget(subjects)
+        return gone
+
+
+def _open_parts(settings: NodeSettings) -> tuple[LogStore, CitySecret, KeyBook]:
+    kind, _, rest = settings.log.partition(":")
+    if kind == "memory" and not rest:
+        secret = settings.secret or CitySecret(settings.entropy(32))
+        return settings.store or MemoryStore(), secret, MemoryKeys()
+    if kind != "sqlite" or not rest:
+        msg = f"KC_LOG={settings.log} is not a log: use memory: or sqlite:PATH"
+        raise Refused(msg)
+    path, synchronous = sqlite_path(rest)
+    fresh = not path.exists()
+    store = SqliteStore(path, synchronous=synchronous)
+    secret_file = settings.secret_file or settings.data / "city.key"
+    secret = settings.secret or load_secret(
+        secret_file, may_make=fresh, entropy=settings.entropy(32)
+    )
+    return store, secret, SqliteKeys(path.with_name("keys.db"))
+
+
+def sqlite_path(rest: str) -> tuple[Path, str]:
+    """Path and wanted durability of what follows `sqlite:`; `?synchronous=` may only say FULL."""
+    path, _, query = rest.partition("?")
+    synchronous = "FULL"
+    for pair in filter(None, query.split("&")):
+        name, _, value = pair.partition("=")
+        if name != "synchronous":
+            msg = f"KC_LOG has the unknown option {name}: only synchronous=FULL is known"
+            raise Refused(msg)
+        synchronous = value
+    return Path(path), synchronous
+
+
+def claim_of(commit: LoggedCommit) -> Claim:
+    """What judging needs of a commit that is in hand."""
+    tracking = commit.tracking
+    return Claim(
+        str(commit.id), commit.intent, [ClaimEvent(e.stream, e.version) for e in commit.events],
+        LoggedTracking(tracking.name, tracking.position) if tracking else None, commit.raises_format,
+    )  # fmt: skip
+
+
+def _book_of_draft(draft: Draft) -> str:
+    if draft.events:
+        return book_of(draft.events[0].stream)
+    if draft.about is None:
+        msg = "a commit without events must say which stream it is about"
+        raise Refused(msg)
+    return book_of(draft.about)
+
+
+def _file_name(shard: str) -> str:
+    """A shard's name as a file's: the book may be any application's name."""
+    return quote(shard.replace("/", "-"), safe="-.")

@@ -1,0 +1,62 @@
+"""The city secret's file: made once, never replaced; without it what is sealed stays sealed."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from core.errors import Corrupt, Unavailable
+from core.personal import SECRET_BYTES, CitySecret
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_OTHERS = 0o077
+
+
+def load_secret(path: Path, *, may_make: bool, entropy: bytes) -> CitySecret:
+    """The city secret in `path`, 64 hex digits. Made there from `entropy` (32 bytes) where `may_make`.
+
+    Raises: Corrupt where it is missing or unreadable though a log needs it, Unavailable.
+    """
+    try:
+        text = path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        if not may_make:
+            msg = (
+                f"the city secret {path} is missing, and the log was made with one: put it back from its safe place. "
+                "Without it nothing that is sealed can be read, and nothing can be recorded"
+            )
+            raise Corrupt(msg) from None
+        return _make(path, entropy)
+    except (OSError, UnicodeDecodeError) as e:
+        msg = f"the city secret {path} cannot be read ({e})"
+        raise Corrupt(msg) from e
+    try:
+        secret = bytes.fromhex(text)
+        if path.stat().st_mode & _OTHERS:
+            msg = f"the city secret {path} can be read by others: run chmod 600 on it"
+            raise Corrupt(msg)
+        return CitySecret(secret)
+    except ValueError as e:
+        msg = f"the city secret {path} is damaged: it must be {2 * SECRET_BYTES} hex digits. Put it back from its safe place"
+        raise Corrupt(msg) from e
+
+
+def _make(path: Path, entropy: bytes) -> CitySecret:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(entropy.hex() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        folder = os.open(path.parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+    except OSError as e:
+        msg = (
+            f"the city secret {path} cannot be made ({e.strerror}): check the folder and its rights"
+        )
+        raise Unavailable(msg, neighbour="data folder") from e
+    return CitySecret(entropy)

@@ -1,0 +1,389 @@
+"""One shard on the node's loop: what waits is combined into one envelope, appended, then judged.
+
+The proposer is answered from the append's acknowledgement when its offset is the very next to judge, else
+when the reader has come there (design §1). Nothing else holds state about the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from core.commit import Verdict
+from core.errors import Corrupt, KontaktcenterError, Unavailable
+from core.eventlog.envelope import (
+    Claim,
+    Genesis,
+    Unreadable,
+    decode_claim,
+    decode_envelope,
+    encode_envelope,
+    encode_genesis,
+)
+from core.eventlog.index import JUDGED_COLUMNS
+from core.eventlog.state import ShardState
+from core.limits import (
+    ENVELOPE_BYTES_MAX,
+    ENVELOPE_COMMITS_MAX,
+    FORMAT,
+    INDEX_BATCH_COMMITS_MAX,
+    INDEX_DELAY_S,
+    READ_RECORDS_MAX,
+    WAITING_COMMITS_MAX,
+)
+from core.vocabulary import shard_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+
+    from core.eventlog.index import Batch, Index, Mark
+    from core.eventlog.log import Log, Record
+
+_T = TypeVar("_T")
+_READ_WAIT_S = 1.0
+_INDEX_RETRY_S = 0.5
+
+
+@dataclass(slots=True)
+class _Group:
+    """Commits that were proposed together, and whoever waits for their verdicts."""
+
+    future: asyncio.Future[list[Verdict]]
+    verdicts: list[Verdict | None]
+    missing: int
+
+
+@dataclass(slots=True)
+class _Item:
+    raw: bytes
+    claim: Claim
+    group: _Group
+    slot: int
+
+
+@dataclass(slots=True)
+class _Flight:
+    """An envelope on its way: its items, in order."""
+
+    items: list[_Item] = field(default_factory=list)
+
+
+class Shard:
+    """One shard: proposes, judges, keeps the index. All methods on the node's loop unless they say otherwise."""
+
+    def __init__(
+        self, log: Log, index: Index, genesis: Genesis, on_indexed: Callable[[], None]
+    ) -> None:
+        self.name = f"{genesis.book}/{genesis.shard}"
+        self.state = ShardState(index)
+        self.stopped: KontaktcenterError | None = None
+        self.index_error: str | None = None
+        self._log, self._index, self._genesis = log, index, genesis
+        self._on_indexed = on_indexed
+        self._waiting: deque[_Item] = deque()
+        self._acked: dict[int, _Flight] = {}
+        self._recent: dict[int, list[Verdict | None]] = {}
+        self._in_flight = 0
+        self._appends: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._indexer = ThreadPoolExecutor(1, thread_name_prefix=f"index-{self.name}")
+        self._indexing = asyncio.Lock()
+        self._unwritten: tuple[Batch, Mark] | None = None
+        self._flush_soon: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    # --- opening ----------------------------------------------------------------------------------
+    async def open(self, progress: Callable[[int, int], None] | None = None) -> None:
+        """Read the log from the index's mark to its end. `progress` gets offsets done and in all.
+
+        Raises: Corrupt (another log, one that ends before our position, damage), NeedsUpgrade, Unavailable.
+        """
+        end = await self._log.end()
+        if end < self.state.next_offset:
+            msg = (
+                f"the log of {self.name} ends at {end}, before this node's position {self.state.next_offset}: "
+                "it was truncated or replaced. Restore the log; to accept the shorter one, delete the index folder"
+            )
+            raise Corrupt(msg)
+        if end == 0:
+            await self._log.append(encode_genesis(self._genesis))
+            end = await self._log.end()
+        await self._read_genesis()
+        writing: asyncio.Task[bool] | None = None
+        while self.state.next_offset < end:
+            for record in await self._log.read(self.state.next_offset, READ_RECORDS_MAX, 0):
+                self._judge_record(record)
+            if len(self.state.batch.judged) >= INDEX_BATCH_COMMITS_MAX * JUDGED_COLUMNS:
+                await self._indexed(writing)
+                writing = self._start(self._flush())
+            if progress is not None:
+                progress(self.state.next_offset, end)
+            await asyncio.sleep(0)
+            end = await self._log.end()
+        await self._indexed(writing)
+        await self.settle()
+        if self._index.bulk:
+            await asyncio.get_running_loop().run_in_executor(self._indexer, self._index.finish_bulk)
+        if self._log.shared:
+            self._start(self._read_on())
+
+    async def _indexed(self, writing: asyncio.Task[bool] | None) -> None:
+        if writing is not None and not await writing:
+            assert self.index_error is not None
+            raise Unavailable(self.index_error, neighbour="index", retry_after_s=5)
+
+    async def _read_genesis(self) -> None:
+        first = await self._log.read(0, 1, _READ_WAIT_S)
+        if not first:
+            msg = f"the log of {self.name} has no record at 0"
+            raise Corrupt(msg)
+        body = first[0].body
+        try:
+            genesis = decode_envelope(body).genesis
+        except Unreadable:
+            genesis = None
+        if genesis is None:
+            msg = f"the log of {self.name} does not begin with its genesis: it is not a log of Kontaktcenter"
+            raise Corrupt(msg)
+        if self.state.genesis is not None and self.state.genesis != body:
+            msg = f"the log of {self.name} is not the one that this node knows: its genesis differs. Restore the right one"
+            raise Corrupt(msg)
+        self._check_genesis(genesis)
+        if self.state.genesis is None:
+            self.state.genesis, self.state.format, self.state.next_offset = body, genesis.format, 1
+
+    def _check_genesis(self, found: Genesis) -> None:
+        wanted = self._genesis
+        if found.format > FORMAT:
+            msg = f"the log of {self.name} is of format {found.format} and this program knows {FORMAT}: upgrade it"
+            raise Corrupt(msg)
+        if (found.book, found.shard, found.shards) != (wanted.book, wanted.shard, wanted.shards):
+            msg = (
+                f"the log holds {found.book}/{found.shard} of {found.shards} shards, "
+                f"not {wanted.book}/{wanted.shard} of {wanted.shards}: check KC_LOG"
+            )
+            raise Corrupt(msg)
+        if found.key_fingerprint != wanted.key_fingerprint:
+            msg = (
+                f"the log of {self.name} was made with another city secret (fingerprint {found.key_fingerprint}, "
+                f"here {wanted.key_fingerprint}): put the right city.key in place (KC_MASTER_KEY_FILE)"
+            )
+            raise Corrupt(msg)
+
+    # --- proposing --------------------------------------------------------------------------------
+    def propose(
+        self, raws: Sequence[bytes], claims: Sequence[Claim]
+    ) -> asyncio.Future[list[Verdict]]:
+        """Record these commits, in this order; resolves to their verdicts when this node has judged them.
+
+        Raises: Unavailable where too much waits already, or what stopped the shard.
+        """
+        if self.stopped is not None:
+            raise self.stopped
+        if len(self._waiting) + len(raws) > WAITING_COMMITS_MAX or self._behind():
+            msg = "more is waiting to be recorded than this node takes: try again soon"
+            raise Unavailable(msg, neighbour="log", retry_after_s=2)
+        future: asyncio.Future[list[Verdict]] = asyncio.get_running_loop().create_future()
+        if not raws:
+            future.set_result([])
+            return future
+        group = _Group(future, [None] * len(raws), len(raws))
+        for slot, (raw, claim) in enumerate(zip(raws, claims, strict=True)):
+            self._waiting.append(_Item(raw, claim, group, slot))
+        self._send()
+        return future
+
+    def _behind(self) -> bool:
+        return self.state.position - self.state.indexed > WAITING_COMMITS_MAX * 4
+
+    def _send(self) -> None:
+        while self._waiting and self._in_flight < self._log.in_flight_max:
+            self._in_flight += 1
+            task = self._start(self._append(self._next_flight()))
+            self._appends.add(task)
+            task.add_done_callback(self._appends.discard)
+
+    def _next_flight(self) -> _Flight:
+        flight, size = _Flight(), 0
+        while self._waiting and len(flight.items) < ENVELOPE_COMMITS_MAX:
+            size += len(self._waiting[0].raw) + 1
+            if size > ENVELOPE_BYTES_MAX and flight.items:
+                break
+            flight.items.append(self._waiting.popleft())
+        return flight
+
+    async def _append(self, flight: _Flight) -> None:
+        body = encode_envelope(
+            self._genesis.book,
+            self._genesis.shard,
+            [i.raw for i in flight.items],
+            self.state.format,
+        )
+        try:
+            offset = await self._log.append(body)
+        except KontaktcenterError as e:
+            self._fail(flight, e)
+        else:
+            self._acknowledged(offset, flight)
+        finally:
+            self._in_flight -= 1
+            if not self._in_flight:
+                self._recent.clear()
+            self._send()
+
+    def _acknowledged(self, offset: int, flight: _Flight) -> None:
+        if offset < self.state.next_offset:
+            self._resolve(flight, self._recent.pop(offset))
+            return
+        self._acked[offset] = flight
+        while (due := self._acked.pop(self.state.next_offset, None)) is not None:
+            try:
+                verdicts = self.state.judge_commits(
+                    self.state.next_offset, [i.raw for i in due.items], [i.claim for i in due.items]
+                )
+            except KontaktcenterError as e:
+                self._stop(e)
+                self._fail(due, e)
+                return
+            self._resolve(due, verdicts)
+            self._index_soon()
+
+    def _resolve(self, flight: _Flight, verdicts: Sequence[Verdict | None]) -> None:
+        for item, verdict in zip(flight.items, verdicts, strict=True):
+            group = item.group
+            group.verdicts[item.slot] = verdict
+            group.missing -= 1
+            if not group.missing and not group.future.done():
+                group.future.set_result(group.verdicts)  # type: ignore[arg-type]  # none is missing
+
+    def _fail(self, flight: _Flight, error: KontaktcenterError) -> None:
+        for item in flight.items:
+            if not item.group.future.done():
+                item.group.future.set_exception(error)
+
+    # --- reading ----------------------------------------------------------------------------------
+    async def _read_on(self) -> None:
+        """Judge what others append. A log that cannot be trusted any more stops the shard."""
+        while not self._closed:
+            try:
+                records = await self._log.read(
+                    self.state.next_offset, READ_RECORDS_MAX, _READ_WAIT_S
+                )
+                for record in records:
+                    if record.offset == self.state.next_offset:
+                        self._judge_foreign(record)
+            except Unavailable:
+                await asyncio.sleep(_READ_WAIT_S)
+            except KontaktcenterError as e:
+                self._stop(e)
+                return
+
+    def _judge_foreign(self, record: Record) -> None:
+        verdicts = self._judge_record(record)
+        flight = self._acked.pop(record.offset, None)
+        if flight is not None:
+            self._resolve(flight, verdicts)
+        elif self._in_flight:
+            self._recent[record.offset] = verdicts
+        self._index_soon()
+
+    def _judge_record(self, record: Record) -> list[Verdict | None]:
+        state = self.state
+        try:
+            envelope = decode_envelope(record.body)
+        except Unreadable:
+            state.void_record(record.offset, "not an envelope")
+            return []
+        if envelope.genesis is not None:
+            state.void_record(record.offset, "a genesis where none belongs")
+            return []
+        if (envelope.format, envelope.book, envelope.shard) != (
+            state.format, self._genesis.book, self._genesis.shard,
+        ):  # fmt: skip
+            state.void_record(
+                record.offset, f"format {envelope.format} of {envelope.book}/{envelope.shard}"
+            )
+            return []
+        raws = [bytes(raw) for raw in envelope.commits]
+        return state.judge_commits(record.offset, raws, [self._claim(raw) for raw in raws])
+
+    def _claim(self, raw: bytes) -> Claim | None:
+        """The claim of a foreign commit, None where it is not one of this shard."""
+        try:
+            claim = decode_claim(raw)
+        except Unreadable:
+            return None
+        shards = self._genesis.shards
+        if shards > 1 and any(
+            shard_of(e.stream, shards) != self._genesis.shard for e in claim.events
+        ):
+            return None
+        return claim
+
+    def _stop(self, error: KontaktcenterError) -> None:
+        self.stopped = error
+        while self._waiting:
+            self._fail(_Flight([self._waiting.popleft()]), error)
+        for flight in self._acked.values():
+            self._fail(flight, error)
+
+    # --- the index --------------------------------------------------------------------------------
+    def _index_soon(self, delay_s: float = INDEX_DELAY_S) -> None:
+        if self._flush_soon is None and not self._closed:
+            loop = asyncio.get_running_loop()
+            self._flush_soon = loop.call_later(delay_s, self._flush_due)
+
+    def _flush_due(self) -> None:
+        self._flush_soon = None
+        self._start(self._flush())
+
+    async def settle(self) -> None:
+        """Return when all that was judged so far is in the index. Raises: Unavailable where it cannot be written."""
+        if not await self._flush():
+            raise Unavailable(self.index_error or "", neighbour="index", retry_after_s=5)
+
+    async def _flush(self) -> bool:
+        """Write what waits. After an error it is kept and tried again; the position stays where it was."""
+        async with self._indexing:
+            while self._unwritten is not None or self.state.mark() != self._index.mark:
+                self._unwritten = self._unwritten or self.state.take_batch()
+                try:
+                    await asyncio.get_running_loop().run_in_executor(
+                        self._indexer, self._index.write, *self._unwritten
+                    )
+                except sqlite3.Error as e:
+                    self.index_error = (
+                        f"the index of {self.name} cannot be written ({e}): free some space"
+                    )
+                    self._index_soon(_INDEX_RETRY_S)
+                    return False
+                (batch, self._index.mark), self._unwritten = self._unwritten, None
+                self.state.was_indexed(batch, self._index.mark)
+            self.index_error = None
+        self._on_indexed()
+        return True
+
+    # --- closing ----------------------------------------------------------------------------------
+    def _start(self, work: Coroutine[object, object, _T]) -> asyncio.Task[_T]:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def close(self) -> None:
+        """Finish what is under way, write the index, let go."""
+        while self._in_flight:
+            await asyncio.gather(*self._appends, return_exceptions=True)
+        self._closed = True
+        if self._flush_soon is not None:
+            self._flush_soon.cancel()
+        await self._flush()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._indexer.shutdown(wait=True)
+        self._index.close()

@@ -1,0 +1,245 @@
+"""The fold of a shard in memory: heads, verdicts, position, digest, and what is not yet in the index.
+
+Memory holds what is not indexed and a bounded cache of the rest; a miss asks the index (small print 7).
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Generic, TypeVar
+from zlib import crc32
+
+from core.commit import Accepted, Fork, StaleVerdict, Verdict
+from core.errors import NeedsUpgrade
+from core.eventlog.index import Batch, Index, Mark, StreamRow
+from core.judge import judge
+from core.limits import FORMAT, HEADS_CACHED_MAX, VERDICTS_CACHED_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from core.eventlog.envelope import Claim
+
+_V = TypeVar("_V")
+_First = tuple[str, Accepted | StaleVerdict]
+
+
+class TwoGenerations(Generic[_V]):
+    """A bounded cache: when the young generation is full it becomes the old one, and the old one goes.
+
+    The old one goes only when all of it is in the index; None says that the index has no such key.
+    """
+
+    def __init__(self, entries_max: int) -> None:
+        self._half = entries_max // 2
+        self.young: dict[str, _V | None] = {}
+        self.old: dict[str, _V | None] = {}
+        self._old_until = 0
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.young or key in self.old
+
+    def get(self, key: str) -> _V | None:
+        """The value, or None where it is not known here or known to be absent."""
+        if key in self.young:
+            return self.young[key]
+        return self.old.get(key)
+
+    def rotate(self, position: int, indexed: int) -> None:
+        """Forget what is old, where the index has it; `position` is the last that was judged."""
+        if len(self.young) >= self._half and self._old_until <= indexed:
+            self.old, self.young, self._old_until = self.young, {}, position
+
+    def __len__(self) -> int:
+        return len(self.young) + len(self.old)
+
+
+class ShardState:
+    """What `judge` asks, and what judging leaves behind."""
+
+    def __init__(self, index: Index) -> None:
+        self.index = index
+        mark = index.mark
+        self.next_offset, self.position, self.seq = mark.next_offset, mark.position, mark.seq
+        self.digest, self.format, self.genesis = mark.digest, mark.format, mark.genesis
+        self.indexed = mark.position
+        self.batch = Batch()
+        self.fresh: dict[str, list[StreamRow]] = {}
+        self.counts = {"accepted": 0, "duplicate": 0, "stale": 0, "fork": 0, "void": 0}
+        self._heads: TwoGenerations[int] = TwoGenerations(HEADS_CACHED_MAX)
+        self._verdicts: TwoGenerations[_First] = TwoGenerations(VERDICTS_CACHED_MAX)
+        self._tracked: dict[str, int | None] = {}
+
+    # --- what judge asks --------------------------------------------------------------------------
+    def head(self, stream: str) -> int | None:
+        """The stream's last version, None if never seen."""
+        if stream in self._heads.young:
+            return self._heads.young[stream]
+        if stream not in self._heads.old and not self.index.bulk:
+            self._heads.old[stream] = self.index.heads([stream]).get(stream)
+        return self._heads.old.get(stream)
+
+    def first_verdict(self, commit_id: str) -> _First | None:
+        """The intent and first verdict of an id, None if never judged."""
+        if commit_id in self._verdicts.young:
+            return self._verdicts.young[commit_id]
+        if commit_id not in self._verdicts.old and not self.index.bulk:
+            self._verdicts.old[commit_id] = self.index.verdicts([commit_id]).get(commit_id)
+        return self._verdicts.old.get(commit_id)
+
+    def tracked(self, name: str) -> int | None:
+        """The last tracking position of a name, None if there is none."""
+        if name not in self._tracked:
+            self._tracked[name] = self.index.tracked(name)
+        return self._tracked[name]
+
+    def prefetch(self, claims: Iterable[Claim | None]) -> None:
+        """Ask the index once for all that judging these will need."""
+        if self.index.bulk:
+            return
+        known = [claim for claim in claims if claim is not None]
+        ids = [claim.id for claim in known if claim.id not in self._verdicts]
+        if ids:
+            first = self.index.verdicts(ids)
+            self._verdicts.young.update((name, first.get(name)) for name in ids)
+        streams = {e.stream for claim in known for e in claim.events if e.stream not in self._heads}
+        if streams:
+            heads = self.index.heads(streams)
+            self._heads.young.update((name, heads.get(name)) for name in streams)
+
+    # --- judging ----------------------------------------------------------------------------------
+    def judge_commits(
+        self, offset: int, raws: Sequence[bytes], claims: Sequence[Claim | None]
+    ) -> list[Verdict | None]:
+        """Judge the commits of the record at `offset`, which must be the next; None for a void one.
+
+        Raises: NeedsUpgrade where a commit raises the format beyond what this program knows; the record
+        is then not judged further, and the node has to stop.
+        """
+        assert offset == self.next_offset, (offset, self.next_offset)
+        self.prefetch(claims)
+        verdicts = [
+            None if claim is None else self._judge(offset, nth, raw, claim)
+            for nth, (raw, claim) in enumerate(zip(raws, claims, strict=True))
+        ]
+        for nth, claim in enumerate(claims):
+            if claim is None:
+                self._void(offset, nth, "not a commit of this shard")
+        self.next_offset = offset + 1
+        return verdicts
+
+    def void_record(self, offset: int, reason: str) -> None:
+        """Pass over a record that is not ours: counted and kept note of."""
+        assert offset == self.next_offset
+        self._void(offset, -1, reason)
+        self.next_offset = offset + 1
+
+    def _void(self, offset: int, nth: int, reason: str) -> None:
+        self.counts["void"] += 1
+        self.batch.asides.append((offset, nth, "void", reason, None))
+
+    def _judge(self, offset: int, nth: int, raw: bytes, claim: Claim) -> Verdict:
+        verdict, versions = judge(self, claim)
+        if isinstance(verdict, Accepted):
+            self._accept(raw, claim, verdict, versions)
+        elif isinstance(verdict, StaleVerdict):
+            self._stale(raw, claim, verdict)
+        elif isinstance(verdict, Fork):
+            self.counts["fork"] += 1
+            self.batch.asides.append((offset, nth, "fork", claim.id, raw))
+        else:
+            self.counts["duplicate"] += 1
+        return verdict
+
+    def _accept(
+        self, raw: bytes, claim: Claim, verdict: Accepted, versions: tuple[int, ...]
+    ) -> None:
+        if claim.raises_format is not None:
+            self._raise_format(claim.raises_format)
+        self.counts["accepted"] += 1
+        self.position = position = verdict.position
+        self.digest = sha256(self.digest + b"A" + raw).digest()
+        self._verdicts.young[claim.id] = (claim.intent, verdict)
+        heads, rows, bulk = self._heads.young, self.batch.events, self.index.bulk
+        seq = first = self.seq + 1
+        for nth, (event, version) in enumerate(zip(claim.events, versions, strict=True)):
+            stream = event.stream
+            heads[stream] = version
+            rows += (seq, stream, version, position, nth)
+            if not bulk:
+                self.batch.fresh.append(stream)
+                self.fresh.setdefault(stream, []).append(
+                    StreamRow(version, seq, position, nth, raw)
+                )
+            seq += 1
+        self.seq = seq - 1
+        self.batch.judged += (
+            position, claim.id, claim.intent, first, len(versions), None, None, raw, crc32(raw),
+        )  # fmt: skip
+        if claim.tracking is not None:
+            self._tracked[claim.tracking.name] = claim.tracking.position
+            self.batch.trackings[claim.tracking.name] = claim.tracking.position
+
+    def _stale(self, raw: bytes, claim: Claim, verdict: StaleVerdict) -> None:
+        self.counts["stale"] += 1
+        self.position = verdict.position
+        self.digest = sha256(self.digest + b"S" + raw).digest()
+        self._verdicts.young[claim.id] = (claim.intent, verdict)
+        self.batch.judged += (
+            verdict.position, claim.id, claim.intent, self.seq + 1, 0, verdict.stream, verdict.head, raw, crc32(raw),
+        )  # fmt: skip
+
+    def _raise_format(self, wanted: int) -> None:
+        if wanted != self.format + 1:
+            return
+        if wanted > FORMAT:
+            msg = f"the log is of format {wanted} from here on and this program knows {FORMAT}: upgrade it"
+            raise NeedsUpgrade(msg)
+        self.format = wanted
+
+    # --- the index --------------------------------------------------------------------------------
+    def take_batch(self) -> tuple[Batch, Mark]:
+        """What waits for the index, and the mark that goes with it."""
+        batch, self.batch = self.batch, Batch()
+        return batch, self.mark()
+
+    def mark(self) -> Mark:
+        """How far this shard has been judged."""
+        return Mark(
+            self.next_offset, self.position, self.seq, self.digest, self.format, self.genesis
+        )
+
+    def was_indexed(self, batch: Batch, mark: Mark) -> None:
+        """The batch is in the index: its rows need not stay in memory."""
+        self.indexed = mark.position
+        for stream in batch.fresh:
+            rows = self.fresh[stream]
+            if len(rows) > 1:
+                del rows[0]
+            else:
+                del self.fresh[stream]
+        self._heads.rotate(self.position, self.indexed)
+        self._verdicts.rotate(self.position, self.indexed)
+
+    def heads(self, streams: Iterable[str]) -> dict[str, int]:
+        """The last versions of those of `streams` that have been seen. From any thread."""
+        found: dict[str, int] = {}
+        unknown = []
+        for stream in streams:
+            rows = self.fresh.get(stream)
+            if rows:
+                found[stream] = rows[-1].version
+            else:
+                unknown.append(stream)
+        found.update(self.index.heads(unknown))
+        return found
+
+    def stream(self, stream: str, gt: int = -1, lte: int = 2**62) -> list[StreamRow]:
+        """The stream's events in order, also those that are not in the index yet. From any thread."""
+        fresh = list(
+            self.fresh.get(stream, ())
+        )  # before the index: what leaves here is there by then
+        rows = self.index.stream(stream, gt, lte)
+        last = rows[-1].version if rows else gt
+        rows.extend(row for row in fresh if last < row.version <= lte)
+        return rows
