@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from core.commit import Event
 from core.personal import PersonalField
-from core.taxonomy import Directory
+
+if TYPE_CHECKING:
+    from core.taxonomy import Directory
 
 
 @dataclass(frozen=True)
@@ -137,12 +139,13 @@ class CallDeflected(Event):
 
 @dataclass(frozen=True)
 class CallDiverted(Event):
-    """A rule sent the call elsewhere before an answer."""
+    """A rule sent the call elsewhere before an answer. `reason` is the rule's own short name."""
 
     TOPIC: ClassVar[str] = "call.diverted"
     queue: str
     to: str | None = None
     wait_s: float | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -272,17 +275,17 @@ def without_caller(event: Event, directory: Directory) -> Event:
     """The event as it may be kept: for an excluded group without number, hash and text (R11).
 
     Every source of facts about calls passes its events through here; deciders do so themselves.
-    An event that names no queue goes by the group that its dialled number and key lead to.
+    An offered call names no queue: it goes by the groups that its dialled number and key may lead to.
     """
     emptied = _NOT_KEPT.get(type(event))
     if emptied is None or not _is_excluded(event, directory):
         return event
-    return replace(event, **emptied)  # type: ignore[arg-type]
+    return replace(event, **emptied)
 
 
 def _is_excluded(event: Event, directory: Directory) -> bool:
     if isinstance(event, CallOffered):
-        group = directory.group_of_choice(event.dialled, event.ivr_choice)
-        return group is not None and group.excluded
+        possible = directory.groups_of_choice(event.dialled, event.ivr_choice)
+        return any(group.excluded for group in possible)
     named = {str(getattr(event, name)) for name in ("queue", "group") if hasattr(event, name)}
     return any(map(directory.is_excluded, named))

@@ -12,11 +12,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 from uuid import UUID
 
 from core.commit import Event, Recorded
-from core.limits import CONTRADICTIONS_KEPT_MAX
+from core.errors import Invalid
+from core.limits import CONTRADICTIONS_KEPT_MAX, NAME_CHARS_MAX, TEXT_CHARS_MAX
+from core.personal import Personal
+
+if TYPE_CHECKING:
+    from core.taxonomy import Directory
 
 State = TypeVar("State")
 _NOT_ASKED = frozenset({"id", "now"})
@@ -39,6 +44,21 @@ class Command:
         """The stream whose state decides this command."""
         raise NotImplementedError
 
+    def check(self, directory: Directory) -> None:  # noqa: ARG002 -- subclasses look things up in it
+        """Look at the command by itself, before anything is loaded or proposed.
+
+        Raises: Refused where it can never be done, whatever the stream's state: such a "no" leaves no
+        trace in the log, so that of an excluded area not even a hash is kept.
+        """
+        if self.now.tzinfo is None:
+            raise Invalid("now has no time zone", field="now")
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, Personal):
+                _bounded(item.name, value.value, TEXT_CHARS_MAX)
+            elif isinstance(value, str):
+                _bounded(item.name, value, NAME_CHARS_MAX)
+
     def asking(self) -> str:
         """What identifies the asking: the command as the client sent it, as canonical JSON.
 
@@ -51,6 +71,15 @@ class Command:
         }
         named = {"command": type(self).__name__, **asked}
         return json.dumps(named, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _bounded(name: str, text: str, chars_max: int) -> None:
+    if not text.strip():
+        raise Invalid(f"{name} is empty", field=name)
+    if len(text) > chars_max:
+        raise Invalid(
+            f"{name} has {len(text)} characters; at most {chars_max} are kept", field=name
+        )
 
 
 def _plain(value: object) -> object:

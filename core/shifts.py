@@ -1,11 +1,23 @@
-"""Shifts: an agent's working day, in the stream `shift/<exchange>/<agent>/<UTC date>`."""
+"""Shifts: an agent's working day, in the stream `shift/<exchange>/<agent>/<UTC date>`.
+
+Exchanges report facts; a desk asks with commands.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import TYPE_CHECKING, ClassVar, Final
 
-from core.commit import Event
+from core.commands import Command, Contradiction, Decider, contradicted
+from core.commit import Event, Recorded
+from core.errors import Invalid, Refused
+from core.vocabulary import AgentState, shift_stream
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from core.taxonomy import Directory
 
 
 @dataclass(frozen=True)
@@ -76,3 +88,204 @@ class ShiftNoted(Event):
     name: str
     queue: str | None = None
     parameters: tuple[str, ...] = ()
+
+
+class NotSignedOn(Refused):
+    """The agent has not signed on today."""
+
+
+class StillPaused(Refused):
+    """The agent is paused: the pause is ended first."""
+
+
+class NotInGroup(Refused):
+    """The agent is not signed on to this group."""
+
+
+@dataclass(frozen=True)
+class ShiftState:
+    """One agent's day. `pauses` pairs a queue, None for all of them at once, with the reason.
+
+    `wrap_up` is the call in after-call work; `""` where no call was named.
+    """
+
+    signed_on: bool = False
+    groups: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
+    pauses: tuple[tuple[str | None, str], ...] = ()
+    wrap_up: str | None = None
+    contradictions: tuple[Contradiction, ...] = ()
+
+    @property
+    def state(self) -> AgentState:
+        """What the agent is doing, as far as the shift alone tells."""
+        if not self.signed_on:
+            return AgentState.OFF
+        if self.pauses:
+            return AgentState.PAUSED
+        return AgentState.WRAP_UP if self.wrap_up is not None else AgentState.AVAILABLE
+
+
+def evolve(state: ShiftState, recorded: Recorded) -> ShiftState:
+    """The shift after one more event. Total: a fact that does not fit is taken and marked.
+
+    An exchange tells of pauses without a sign-on, because its members are configured: no contradiction.
+    """
+    event = recorded.event
+    why = None
+    match event:
+        case AgentSignedOn():
+            groups = _joined(state.groups, event.groups)
+            after = replace(state, signed_on=True, groups=groups)
+            after = replace(after, levels=_joined(state.levels, event.levels))
+        case AgentSignedOff():
+            left = tuple(g for g in state.groups if g not in event.groups) if event.groups else ()
+            after = replace(state, groups=left) if left else ShiftState()
+            after = replace(after, contradictions=state.contradictions)
+            strangers = set(event.groups) - set(state.groups)
+            why = f"signed off from {', '.join(sorted(strangers))}" if strangers else None
+        case AgentAvailable():
+            after = replace(state, signed_on=True, pauses=(), wrap_up=None)
+        case AgentPaused():
+            others = tuple(pair for pair in state.pauses if pair[0] != event.queue)
+            after = replace(state, signed_on=True, pauses=(*others, (event.queue, event.reason)))
+        case AgentUnpaused():
+            rest = tuple(p for p in state.pauses if event.queue is not None and p[0] != event.queue)
+            after = replace(state, signed_on=True, pauses=rest)
+            why = None if state.pauses or event.queue else "unpaused without a pause"
+        case WrapUpStarted():
+            after = replace(state, signed_on=True, wrap_up=event.call or "")
+        case _:
+            return state
+    if why is None:
+        return after
+    return replace(after, contradictions=contradicted(state.contradictions, recorded, why))
+
+
+def _joined(before: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
+    return before + tuple(item for item in more if item not in before)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShiftCommand(Command):
+    """A command about one agent's day. `on` is the UTC date on which the shift began, ISO 8601.
+
+    It is the client's to say, because a night shift goes on after midnight.
+    """
+
+    agent: str
+    on: str
+    exchange: str = "desk"
+
+    @property
+    def stream(self) -> str:
+        """The shift's stream."""
+        return shift_stream(self.exchange, self.agent, self.on)
+
+    def check(self, directory: Directory) -> None:
+        """See `Command.check`."""
+        super().check(directory)
+        try:
+            date.fromisoformat(self.on)
+        except ValueError as e:
+            raise Invalid(f"on is {self.on!r}, not a date such as 2026-11-22", field="on") from e
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignOn(ShiftCommand):
+    """Sign on to answer groups (their ids) with levels (R8)."""
+
+    groups: tuple[str, ...]
+    levels: tuple[str, ...] = ()
+
+    def check(self, directory: Directory) -> None:
+        """See `Command.check`."""
+        super().check(directory)
+        if not self.groups:
+            raise Invalid("groups is empty: say which groups to answer", field="groups")
+        strangers = [group for group in self.groups if directory.group(group) is None]
+        if strangers:
+            raise Invalid(f"no answer group {', '.join(strangers)}", field="groups")
+        levels = directory.levels
+        strangers = [level for level in self.levels if levels and level not in levels]
+        if strangers:
+            raise Invalid(f"no level {', '.join(strangers)}", field="levels")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BecomeAvailable(ShiftCommand):
+    """Be ready for the next call; after-call work ends."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pause(ShiftCommand):
+    """Pause in all groups, with a reason of the city's list."""
+
+    reason: str
+
+    def check(self, directory: Directory) -> None:
+        """See `Command.check`."""
+        super().check(directory)
+        reasons = directory.rows("pause_reason")
+        if reasons and self.reason not in reasons:
+            listed = ", ".join(reasons)
+            raise Invalid(f"reason is {self.reason!r}; it may be one of: {listed}", field="reason")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unpause(ShiftCommand):
+    """End the pause."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartWrapUp(ShiftCommand):
+    """Begin after-call work of a call (its stream)."""
+
+    call: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignOff(ShiftCommand):
+    """Sign off from `groups`, or from all of them where none is named."""
+
+    groups: tuple[str, ...] = ()
+
+
+def decide(state: ShiftState, command: Command, directory: Directory) -> Sequence[Event]:
+    """The events that the command leads to; none where it is so already. Raises: Refused."""
+    del directory  # commands of shifts look things up in `check`, before anything is loaded
+    match command:
+        case SignOn(agent=agent, groups=groups, levels=levels):
+            new = tuple(group for group in groups if group not in state.groups)
+            new_levels = tuple(level for level in levels if level not in state.levels)
+            if state.signed_on and not new and not new_levels:
+                return []
+            return [AgentSignedOn(agent, new, new_levels)]
+        case SignOff(groups=groups):
+            return _sign_off(state, command.agent, groups)
+        case ShiftCommand() if not state.signed_on:
+            raise NotSignedOn
+        case BecomeAvailable(agent=agent):
+            if state.pauses:
+                raise StillPaused(f"{agent} is paused ({state.pauses[-1][1]}).")
+            return [] if state.wrap_up is None else [AgentAvailable(agent)]
+        case Pause(agent=agent, reason=reason):
+            return [] if (None, reason) in state.pauses else [AgentPaused(agent, reason)]
+        case Unpause(agent=agent):
+            return [AgentUnpaused(agent)] if state.pauses else []
+        case StartWrapUp(agent=agent, call=call):
+            return [] if state.wrap_up == (call or "") else [WrapUpStarted(agent, call)]
+        case _:
+            raise AssertionError(f"no rule of shifts for {type(command).__name__}")
+
+
+def _sign_off(state: ShiftState, agent: str, groups: tuple[str, ...]) -> Sequence[Event]:
+    if not state.signed_on:
+        return []
+    strangers = [group for group in groups if group not in state.groups]
+    if strangers:
+        raise NotInGroup(f"{agent} is not signed on to {', '.join(strangers)}.")
+    return [AgentSignedOff(agent, groups)]
+
+
+SHIFTS: Final = Decider("shift", ShiftState(), evolve, decide)

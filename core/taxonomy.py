@@ -167,24 +167,21 @@ class Directory:
         """The answer group with that id."""
         return self.groups.get(group)
 
-    def group_of_choice(self, dialled: str | None, ivr_choice: str | None) -> AnswerGroup | None:
-        """The group that a dialled number and a key lead to (R22, R26); None where the catalogue does not say."""
+    def groups_of_choice(self, dialled: str | None, ivr_choice: str | None) -> list[AnswerGroup]:
+        """The groups that a dialled number and a key may lead to (R22, R26); empty where nobody knows.
+
+        Before the key is known these are all the groups of the menu.
+        """
         wanted = _digits(dialled or "")
-        targets = [
-            str(row.get("target", ""))
-            for row in self.rows("dialled_number").values()
-            if wanted and _digits(str(row.get("number", ""))) == wanted
-        ]
-        for target in targets:
+        found: list[AnswerGroup | None] = []
+        for row in self.rows("dialled_number").values():
+            if not wanted or _digits(str(row.get("number", ""))) != wanted:
+                continue
+            target = str(row.get("target", ""))
             menu = self.rows("ivr").get(target)
-            options = menu.get("options") if menu else None
-            if isinstance(options, list | tuple):
-                for option in options:
-                    if isinstance(option, dict) and option.get("key") == ivr_choice:
-                        return self.group(str(option.get("group", "")))
-            elif group := self.group(target):
-                return group
-        return None
+            names = [target] if menu is None else _choices(menu, ivr_choice)
+            found += [self.group(name) for name in names]
+        return [group for group in found if group is not None]
 
     def is_excluded(self, group: str) -> bool:
         """Whether nothing about callers may be kept for this group: an authority of its partition is excluded.
@@ -215,6 +212,11 @@ class Directory:
         )
 
     @cached_property
+    def levels(self) -> frozenset[str]:
+        """The levels of answering (R8); empty where the catalogue has none."""
+        return frozenset(_texts(self.rows("enums").get("level", {}).get("value")))
+
+    @cached_property
     def outcomes(self) -> frozenset[str]:
         """What a contact may be wrapped up with: the vocabulary's own words and the city's."""
         return frozenset(WrapUpOutcome) | frozenset(self.rows("wrap_up"))
@@ -222,6 +224,14 @@ class Directory:
 
 def _texts(value: object) -> tuple[str, ...]:
     return tuple(str(item) for item in value) if isinstance(value, list | tuple) else ()
+
+
+def _choices(menu: Mapping[str, object], key: str | None) -> list[str]:
+    """The groups that a menu leads to by `key`; all of them where it is not known."""
+    options = menu.get("options")
+    rows = [o for o in options if isinstance(o, dict)] if isinstance(options, list) else []
+    chosen = [str(o.get("group", "")) for o in rows if key is None or o.get("key") == key]
+    return chosen if chosen and key is not None else [*chosen, str(menu.get("default", ""))]
 
 
 def _digits(number: str) -> str:
