@@ -40,6 +40,11 @@ BODY_BYTES_MAX = 4 * MIB
 TEXT_CHARS_MAX = 20_000  # free text of a person
 NAME_CHARS_MAX = 200
 IMPORT_IN_FLIGHT_MAX = 2_000  # commits proposed and not yet judged
+IMPORT_BATCH_LINES = 1_000  # a batch is read while the one before it is judged
+IMPORT_STREAMS_MAX = 50_000  # streams that an import remembers; one that it forgot is read again
+IMPORT_CALLS_COUNTED_MAX = 5_000_000  # beyond it a call may count again: memory stays bounded
+IMPORT_MALFORMED_MAX = 100_000  # more is not a damaged queue_log but another file
+IMPORT_ATTEMPTS_MAX = 8  # a node that asks for patience is asked again so many times
 EXCHANGE_SAME_FACT_S = 2.0  # a row so close to a recorded fact of the same key is that fact
 
 # --- web ------------------------------------------------------------------------------------------
@@ -62,3 +67,5 @@ assert (
     RESERVE_NOTE_CHARS_MAX * 4 * 2 <= RESERVE_ENTRY_BYTES_MAX
 )  # UTF-8, sealed and as base64, with its frame
 assert RESERVE_ENTRY_BYTES_MAX <= COMMIT_BYTES_MAX
+assert IMPORT_BATCH_LINES * 2 <= IMPORT_IN_FLIGHT_MAX
+assert IMPORT_IN_FLIGHT_MAX * 4 <= IMPORT_STREAMS_MAX  # what is under way is never forgotten
