@@ -1,0 +1,135 @@
+"""Following a `queue_log` while Asterisk writes it, through rotation by rename and by copying and truncating."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
+
+from core.errors import Refused
+from core.limits import IMPORT_BATCH_LINES
+from telephony.importer import Importer
+from telephony.reading import READ_BYTES, Lines, check_source
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from core.commit import Port
+    from core.taxonomy import Directory
+    from telephony.importer import ImportReport
+
+FOLLOW_POLL_S: Final = 0.5
+_FINGERPRINT_BYTES: Final = 256
+
+
+class _Tail:
+    """One open file, read from its beginning. Its last line without an end waits."""
+
+    def __init__(self, path: Path) -> None:
+        self.file: IO[bytes] = path.open("rb", buffering=0)
+        self.identity = _identity(os.fstat(self.file.fileno()))
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin the file anew."""
+        self.lines, self.next_no, self._offset, self._last = Lines(), 1, 0, b""
+
+    def read(self) -> tuple[int, list[bytes]]:
+        """The number of the first line that is new, and the lines."""
+        chunk = os.pread(self.file.fileno(), READ_BYTES, self._offset)
+        self._offset += len(chunk)
+        self._last = (self._last + chunk)[-_FINGERPRINT_BYTES:]
+        found, first_no = self.lines.feed(chunk), self.next_no
+        self.next_no += len(found)
+        return first_no, found
+
+    def truncated(self) -> bool:
+        """Whether the file shrank, or shrank and has grown again: what we read last is not there any more."""
+        fd = self.file.fileno()
+        if os.fstat(fd).st_size < self._offset:
+            return True
+        return os.pread(fd, len(self._last), self._offset - len(self._last)) != self._last
+
+    def at_end(self) -> bool:
+        """Whether nothing more is there now."""
+        return os.fstat(self.file.fileno()).st_size <= self._offset
+
+
+async def follow(  # noqa: PLR0913 -- the edges are arguments
+    port: Port,
+    path: Path | str,
+    exchange: str,
+    directory: Directory,
+    *,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    poll_s: float = FOLLOW_POLL_S,
+) -> AsyncIterator[ImportReport]:
+    """Record the rows of a growing file from its beginning, for ever; yields the report after each turn with news.
+
+    A row without its line end is not read yet. After a rename the old file is read until the new one has
+    something in it; a file that shrank is read anew, and what is known already stays as it is. A path that is
+    away for a while is waited for. A node that is away is asked again with the same ids. Close the
+    generator to stop. After a longer stop, import the rotated files with `import_files`.
+    Raises: Refused (the path at the start), Invalid (the exchange's name), Corrupt.
+    """
+    path = Path(path)
+    if check_source(path).compressed:
+        raise Refused(f"{path} is compressed: only a plain file grows")
+    importer = Importer(port, exchange, directory, sleep, attempts_max=None)
+    tail = _Tail(path)
+    try:
+        while True:
+            newer = _newer(path, tail)
+            news = await _drain(importer, str(path), tail)
+            if newer is not None:
+                _cut(importer, str(path), tail, "rotated")
+                tail.file.close()
+                tail = newer
+                news = await _drain(importer, str(path), tail) or news
+            if news:
+                yield importer.report
+            await sleep(poll_s)
+    finally:
+        tail.file.close()
+        await importer.close()
+
+
+async def _drain(importer: Importer, name: str, tail: _Tail) -> bool:
+    """Take all that is there now; whether there was anything."""
+    before = importer.report.lines
+    while True:
+        if tail.truncated():
+            _cut(importer, name, tail, "truncated")
+            tail.restart()
+        first_no, lines = tail.read()
+        for start in range(0, len(lines), IMPORT_BATCH_LINES):
+            part = lines[start : start + IMPORT_BATCH_LINES]
+            await importer.take(name, first_no + start, part)
+        if tail.at_end():
+            break
+    await importer.settle()
+    return importer.report.lines != before
+
+
+def _cut(importer: Importer, name: str, tail: _Tail, how: str) -> None:
+    """Report a last row whose end will never come."""
+    if tail.lines.rest:
+        importer.report.lines += 1
+        importer.malformed(name, tail.next_no, f"the file was {how} before the row's end")
+
+
+def _newer(path: Path, tail: _Tail) -> _Tail | None:
+    """Another file with something in it that has the path now. An empty one has no writer yet: the old one may."""
+    try:
+        newer = _Tail(path)
+    except FileNotFoundError:
+        return None
+    if newer.identity == tail.identity or newer.at_end():
+        newer.file.close()
+        return None
+    return newer
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino

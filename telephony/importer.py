@@ -1,0 +1,260 @@
+"""Lines of a `queue_log` into the log, in bounded flight: the engine of import and of following.
+
+One batch is parsed while the one before it is being judged, and never are two under way at once: a batch with
+new callers waits for their keys, and one after it must not overtake it, since rows of the same second count in
+the order of the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from core.commit import Draft, Duplicate, Fork, Happened, StaleVerdict, first_of
+from core.errors import Corrupt, Invalid, Refused, Unavailable
+from core.limits import (
+    DECISION_ATTEMPTS_MAX,
+    IMPORT_ATTEMPTS_MAX,
+    IMPORT_CALLS_COUNTED_MAX,
+    IMPORT_MALFORMED_MAX,
+    IMPORT_STREAMS_MAX,
+)
+from core.vocabulary import Origin
+from telephony.known import StreamState, fact_id, fact_key
+from telephony.mapping import Mapper
+from telephony.rows import Malformed, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+    from core.commit import Answer, Port
+    from core.taxonomy import Directory
+    from telephony.mapping import Fact
+
+ACTOR = "telephony"
+
+
+class MalformedRow(NamedTuple):
+    """Where a row stands that could not be understood, and why; never what it says."""
+
+    file: str
+    line: int
+    reason: str
+
+
+@dataclass
+class ImportReport:
+    """What became of the lines.
+
+    `lines` = `events` (rows understood) + `malformed`; `events` = `facts` (newly recorded) + `already_known`
+    + `forks`. `calls` counts the different calls seen. `forks` are rows whose id the log knows with another
+    origin: kept aside there, and somebody must look. `unfinished` names files whose last row has no line
+    end and was not read.
+    """
+
+    lines: int = 0
+    events: int = 0
+    facts: int = 0
+    already_known: int = 0
+    calls: int = 0
+    malformed: list[MalformedRow] = field(default_factory=list)
+    forks: list[MalformedRow] = field(default_factory=list)
+    unfinished: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, object]:
+        """The report as the command line prints it."""
+        return {
+            "lines": self.lines,
+            "events": self.events,
+            "facts": self.facts,
+            "already_known": self.already_known,
+            "malformed": [row._asdict() for row in self.malformed],
+            "calls": self.calls,
+        }
+
+
+class _New(NamedTuple):
+    """A fact to propose, with its `n` and where its row stands."""
+
+    fact: Fact
+    n: int
+    file: str
+    line: int
+
+
+class Importer:
+    """Takes lines and proposes what is new. Close it, or what is under way may be lost sight of.
+
+    Raises: Invalid where `exchange` is not a name.
+    """
+
+    def __init__(
+        self,
+        port: Port,
+        exchange: str,
+        directory: Directory,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        attempts_max: int | None = IMPORT_ATTEMPTS_MAX,
+    ) -> None:
+        try:
+            self._mapper = Mapper(exchange, directory, port.caller_ref)
+        except ValueError as e:
+            raise Invalid(str(e), field="exchange") from e
+        self.report = ImportReport()
+        self._port, self._sleep, self._attempts_max = port, sleep, attempts_max
+        self._exchange = exchange
+        self._origin = f"{Origin.TELEPHONY}:{exchange}"
+        self._states: OrderedDict[str, StreamState] = OrderedDict()
+        self._calls: set[int] = set()
+        self._flying: asyncio.Task[None] | None = None
+
+    async def take(self, file: str, first_no: int, lines: Sequence[bytes]) -> None:
+        """Take the lines of `file` from number `first_no` on. Returns when the batch before is judged.
+
+        Raises: Refused (this is no queue_log), Unavailable, Corrupt.
+        """
+        new = self._prepare(file, first_no, lines)
+        await self.settle()
+        if new:
+            self._flying = asyncio.create_task(self._propose(new))
+            await asyncio.sleep(0)  # it starts now, not when the next lines are parsed
+
+    async def settle(self) -> None:
+        """Return when all that was taken is judged. Raises: as `take`."""
+        flying, self._flying = self._flying, None
+        if flying is not None:
+            await flying
+
+    async def close(self) -> None:
+        """Let go of what is under way; a second run finds it again."""
+        flying, self._flying = self._flying, None
+        if flying is not None:
+            flying.cancel()
+            await asyncio.gather(flying, return_exceptions=True)
+
+    def malformed(self, file: str, line: int, reason: str) -> None:
+        """Report a row. Raises: Refused where there are so many that the file is something else."""
+        if len(self.report.malformed) >= IMPORT_MALFORMED_MAX:
+            raise Refused(
+                f"{file}: more than {IMPORT_MALFORMED_MAX} malformed rows. Is it a queue_log?"
+            )
+        self.report.malformed.append(MalformedRow(file, line, reason))
+
+    # --- from lines to new facts ------------------------------------------------------------------
+    def _prepare(self, file: str, first_no: int, lines: Sequence[bytes]) -> list[_New]:
+        report, mapper = self.report, self._mapper
+        rows: list[tuple[Fact, int, int]] = []
+        for line_no, line in enumerate(lines, start=first_no):
+            row = parse(line, line_no)
+            if not isinstance(row, Malformed):
+                fact = mapper.fact(row)
+                if not isinstance(fact, Malformed):
+                    rows.append((fact, hash(line), line_no))
+                    continue
+                row = fact
+            self.malformed(file, row.line_no, row.reason)
+        report.lines += len(lines)
+        report.events += len(rows)
+        self._meet({fact.stream for fact, _, _ in rows})
+        new = []
+        for fact, row_hash, line_no in rows:
+            n = self._states[fact.stream].take(fact, row_hash)
+            if n is None:
+                report.already_known += 1
+            else:
+                new.append(_New(fact, n, file, line_no))
+        return new
+
+    def _meet(self, streams: Iterable[str]) -> None:
+        """Have a state for each stream; those in the log are read, the others are new."""
+        states = self._states
+        unmet = []
+        for stream in streams:
+            if stream in states:
+                states.move_to_end(stream)
+            else:
+                unmet.append(stream)
+        heads = self._port.heads(unmet) if unmet else {}
+        for stream in unmet:
+            recorded = self._port.load(stream) if stream in heads else ()
+            states[stream] = StreamState(recorded, self._origin)
+            if stream.startswith("call/"):
+                self._count_call(stream)
+        while len(states) > IMPORT_STREAMS_MAX:
+            states.popitem(last=False)
+
+    def _count_call(self, stream: str) -> None:
+        """A call counts once, also where it was forgotten meanwhile."""
+        key = hash(stream)
+        if key not in self._calls:
+            if len(self._calls) >= IMPORT_CALLS_COUNTED_MAX:
+                self._calls.clear()
+            self._calls.add(key)
+            self.report.calls += 1
+
+    # --- into the log -----------------------------------------------------------------------------
+    async def _propose(self, new: Sequence[_New]) -> None:
+        answers = await self._patiently([self._draft(item.fact, item.n) for item in new])
+        for item, answer in zip(new, answers, strict=True):
+            if isinstance(answer.verdict, Duplicate):
+                await self._again(item, answer)
+            else:
+                self._count(item, answer)
+
+    async def _again(self, item: _New, answer: Answer) -> None:
+        """Somebody else took this `n` meanwhile: for the same fact, or for another that gets the next one."""
+        for _ in range(DECISION_ATTEMPTS_MAX):
+            self._count_no_stale(answer)
+            state = self._states[item.fact.stream]
+            recorded = self._port.load(item.fact.stream)
+            n = state.retake(item.fact, item.n, self._exchange, recorded, self._origin)
+            if n is None:
+                self.report.already_known += 1
+                return
+            item = item._replace(n=n)
+            (answer,) = await self._patiently([self._draft(item.fact, n)])
+            if not isinstance(answer.verdict, Duplicate):
+                self._count(item, answer)
+                return
+        raise Unavailable(
+            "another import works on the same calls: run this one again when it is done",
+            neighbour="import",
+            retry_after_s=5,
+        )
+
+    def _count(self, item: _New, answer: Answer) -> None:
+        self._count_no_stale(answer)
+        if isinstance(answer.verdict, Fork):
+            reason = "the log holds another commit with this row's id: kept aside"
+            self.report.forks.append(MalformedRow(item.file, item.line, reason))
+        else:
+            self.report.facts += 1
+
+    def _count_no_stale(self, answer: Answer) -> None:
+        if isinstance(first_of(answer.verdict), StaleVerdict):
+            raise Corrupt(f"{answer.shard}: a fact of the exchange was judged stale")
+
+    def _draft(self, fact: Fact, n: int) -> Draft:
+        stream, at = fact.stream, fact.occurred_at
+        return Draft(
+            fact_id(self._exchange, fact, n),
+            fact_key(self._exchange, fact, n),
+            ACTOR,
+            self._origin,
+            tuple([Happened(stream, event, at) for event in fact.events]),
+        )
+
+    async def _patiently(self, drafts: Sequence[Draft]) -> Sequence[Answer]:
+        """Propose; where the node asks for patience, the same drafts again after the time that it says."""
+        attempt = 1
+        while True:
+            try:
+                return await self._port.propose_many(drafts)
+            except Unavailable as e:
+                if self._attempts_max is not None and attempt >= self._attempts_max:
+                    raise
+                attempt += 1
+                wait_s = e.details.get("retry_after_s", 1)
+            await self._sleep(float(wait_s) if isinstance(wait_s, int | float) else 1.0)
