@@ -13,7 +13,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
-from core import calls, cases, shifts, taxonomy
+from core import calls, cases, erasure, shifts, taxonomy
 from core.personal import PersonalField
 
 if typing.TYPE_CHECKING:
@@ -52,6 +52,7 @@ EVENT_CLASSES: Final[tuple[type[Event], ...]] = (
     cases.CaseClosed,
     taxonomy.EntrySet,
     taxonomy.EntryRemoved,
+    erasure.ErasureDecided,
 )
 
 EVENTS: Final[Mapping[str, type[Event]]] = MappingProxyType({c.TOPIC: c for c in EVENT_CLASSES})
