@@ -23,6 +23,7 @@ FILE_NAME: Final = "kontaktcenter.toml"
 BUILTIN: Final = "builtin"
 NONE: Final = "none"
 _NEIGHBOURS: Final = ("KC_CONFIG",)  # read here as well, but not a key of the file
+_REAL: Final = ("KC_DATA", "KC_LOG", "KC_CONFIG", "KC_TAXONOMY", "KC_MASTER_KEY_FILE")  # never the demo's
 _PORT_MAX: Final = 65_535
 _SECOND_IN_A_DAY: Final = 86_400
 
@@ -205,6 +206,19 @@ def load(
             _("facts_token and facts_token_file are both set: keep one"), key="facts_token"
         )
     return Config(**values, file=path, sources=sources)  # type: ignore[arg-type]
+
+
+def load_demo(
+    data: Path | None, port: int | None, environ: Mapping[str, str] | None = None
+) -> Config:
+    """The demo's configuration: a folder and a log of its own, whatever the environment says of real ones.
+
+    Raises: ConfigError.
+    """
+    environ = os.environ if environ is None else environ
+    kept = {name: value for name, value in environ.items() if name not in _REAL}
+    folder = data or default_data(environ).with_name("kontaktcenter-demo")
+    return load({"data": folder, "port": port}, environ=kept)
 
 
 def _file_asked(

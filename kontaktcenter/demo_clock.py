@@ -24,6 +24,11 @@ class DemoClock:
         """The time in the demo."""
         return self._start + timedelta(seconds=(self._elapsed() - self._began) * self._speed)
 
+    def begin_after(self, last: datetime | None) -> None:
+        """Show nothing before `last`: where that is later than now, go on from there."""
+        if last is not None and last > self():
+            self._start, self._began = last, self._elapsed()
+
     def real_s_until(self, moment: datetime) -> float:
         """Real seconds until the demo's clock shows `moment`; 0 if it has passed."""
         return max(0.0, (moment - self()).total_seconds() / self._speed)

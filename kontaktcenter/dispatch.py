@@ -75,5 +75,5 @@ async def _here(
 
     if verb not in _MAKES:
         wiring.require_log(config)
-    async with wiring.opened(config) as house:
+    async with wiring.opened(config, out=out) as house:
         return await perform(house, verb, args, out)

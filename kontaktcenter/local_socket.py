@@ -46,12 +46,16 @@ class _Wire:
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
 
-    async def send(self, message: dict[str, object]) -> None:
+    def _put(self, message: dict[str, object]) -> None:
         self._writer.write(json.dumps(message, ensure_ascii=False).encode() + b"\n")
+
+    async def send(self, message: dict[str, object]) -> None:
+        self._put(message)
         await self._writer.drain()
 
-    async def progress(self, what: str, done: int, total: int | None = None) -> None:
-        await self.send({"progress": {"what": what, "done": done, "total": total}})
+    def progress(self, what: str, done: int, total: int | None = None) -> None:
+        if not self._writer.is_closing():
+            self._put({"progress": {"what": what, "done": done, "total": total}})
 
     async def warn(self, text: str) -> None:
         await self.send({"warn": text})
@@ -172,7 +176,7 @@ async def _pass_on(message: dict[str, dict[str, object]], out: Out) -> None:
     if "progress" in message:
         step = message["progress"]
         total = step["total"]
-        await out.progress(
+        out.progress(
             str(step["what"]), int(str(step["done"])), None if total is None else int(str(total))
         )
     elif "warn" in message:

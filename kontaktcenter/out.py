@@ -8,7 +8,7 @@ from typing import Protocol
 class Out(Protocol):
     """The way from a working verb to a person or a program: a terminal here, or one at the local socket."""
 
-    async def progress(self, what: str, done: int, total: int | None = None) -> None:
+    def progress(self, what: str, done: int, total: int | None = None) -> None:
         """So far `done` of `total` (None: nobody knows) of `what`."""
         ...
 
@@ -24,7 +24,7 @@ class Out(Protocol):
 class Silent:
     """Tells nobody."""
 
-    async def progress(self, what: str, done: int, total: int | None = None) -> None:
+    def progress(self, what: str, done: int, total: int | None = None) -> None:
         """Nothing."""
 
     async def warn(self, text: str) -> None:

@@ -39,7 +39,7 @@ class Terminal:
             self._bars.stop()
             self._bars = None
 
-    async def progress(self, what: str, done: int, total: int | None = None) -> None:
+    def progress(self, what: str, done: int, total: int | None = None) -> None:
         """A bar on stderr, where that is a terminal and the work has taken more than a second."""
         if not sys.stderr.isatty() or time.monotonic() - self._began < _BAR_AFTER_S:
             return

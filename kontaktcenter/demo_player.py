@@ -1,0 +1,106 @@
+"""The demo's hand on the clock: hands the rows that are due to the importer, and lets its people act."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from kontaktcenter.demo_people import EXCHANGE, Answered, Planned, after_call, sign_off, sign_on
+from kontaktcenter.demo_recording import next_start
+from telephony.importer import Importer
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from core.commit import Port
+    from core.taxonomy import Directory
+    from kontaktcenter.demo_clock import DemoClock
+    from kontaktcenter.demo_recording import Due, Recording
+
+_TICK_S: Final = 0.1  # real seconds between two looks at the clock
+_ENDS: Final = frozenset({"COMPLETEAGENT", "COMPLETECALLER", "BLINDTRANSFER"})
+_SOURCE: Final = "demo"
+
+
+@dataclass(order=True)
+class _Waiting:
+    at: datetime
+    n: int
+    plan: Planned = field(compare=False)
+
+
+class Player:
+    """Plays a recording again and again into a port, at the speed of a clock."""
+
+    def __init__(
+        self, port: Port, directory: Directory, recording: Recording, clock: DemoClock
+    ) -> None:
+        self._port, self._directory = port, directory
+        self._recording, self._clock = recording, clock
+        self._importer = Importer(port, EXCHANGE, directory)
+        self._plans: list[_Waiting] = []
+        self._planned = 0
+        self._line_no = 1
+
+    async def play(self, *, once: bool = False) -> None:
+        """Play until cancelled; with `once`, until the recording is over. Raises: Unavailable, Corrupt."""
+        start = next_start(self._clock(), None)
+        try:
+            while True:
+                await self._one(start)
+                if once:
+                    return
+                start = next_start(self._clock(), start + self._recording.lasts)
+        finally:
+            await self._importer.close()
+
+    async def _one(self, start: datetime) -> None:
+        dice = random.Random(start.isoformat())
+        agents = self._recording.agents()
+        self._plan(sign_on(agents, start))
+        self._plan(sign_off(agents, f"{start:%Y-%m-%d}", start + self._recording.lasts))
+        rows = list(self._recording.played_from(start))
+        taken = 0
+        while taken < len(rows):
+            now, first = self._clock(), taken
+            while taken < len(rows) and rows[taken].at <= now:
+                taken += 1
+            await self._take(rows[first:taken], dice)
+            await self._act(now)
+            await asyncio.sleep(_TICK_S)
+        while self._clock() < start + self._recording.lasts:
+            await self._act(self._clock())
+            await asyncio.sleep(_TICK_S)
+        await self._act(start + self._recording.lasts)
+
+    async def _take(self, rows: Sequence[Due], dice: random.Random) -> None:
+        if not rows:
+            return
+        await self._importer.take(_SOURCE, self._line_no, [row.line.encode() for row in rows])
+        await self._importer.settle()
+        self._line_no += len(rows)
+        for call in _ended(rows):
+            self._plan(after_call(call, self._directory, dice))
+
+    def _plan(self, plans: Sequence[Planned]) -> None:
+        for plan in plans:
+            self._planned += 1
+            heapq.heappush(self._plans, _Waiting(plan.at, self._planned, plan))
+
+    async def _act(self, now: datetime) -> None:
+        due = []
+        while self._plans and self._plans[0].at <= now:
+            due.append(heapq.heappop(self._plans).plan.draft)
+        if due:
+            await self._port.propose_many(due)
+
+
+def _ended(rows: Sequence[Due]) -> Iterator[Answered]:
+    for row in rows:
+        _epoch, call, queue, member, event = row.line.split("|")[:5]
+        if event in _ENDS:
+            yield Answered(call, queue, member, row.at)

@@ -1,0 +1,109 @@
+"""The one place that wires: node, read models, board and importers are put together here, without logic."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from core.errors import InUse, NotFound, Unavailable
+from core.eventlog.node import Node, NodeSettings, sqlite_path
+from kontaktcenter import catalogue
+from kontaktcenter.catalogue import Catalogue
+from kontaktcenter.dispatch import perform
+from kontaktcenter.edge import unforeseen
+from kontaktcenter.local_socket import NAME, LocalServer
+from kontaktcenter.out import Silent
+from kontaktcenter.words import _
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping
+    from pathlib import Path
+
+    from core.commit import Clock
+    from kontaktcenter.config import Config
+    from kontaktcenter.out import Out
+
+
+def real_clock() -> datetime:
+    """The time of this machine, UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class House:
+    """Everything that a verb may need, open and caught up."""
+
+    config: Config
+    clock: Clock
+    node: Node
+    directory: Catalogue
+
+
+def log_path(config: Config) -> Path | None:
+    """The file of the log; None for a log in memory."""
+    kind, _colon, rest = config.log.partition(":")
+    return sqlite_path(rest)[0] if kind == "sqlite" else None
+
+
+def require_log(config: Config) -> None:
+    """Raises: NotFound where the folder holds no log, so that a misspelt one is not made by asking it."""
+    path = log_path(config)
+    if path is not None and not path.is_file():
+        said = _("there is no log at {path}: check --data, or begin one with serve, demo or import")
+        raise NotFound(said.format(path=path))
+
+
+@contextlib.contextmanager
+def held(config: Config) -> Iterator[None]:
+    """The data folder, made where it is missing, for this process alone. Raises: InUse, Unavailable."""
+    try:
+        config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(config.data / "node.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as e:
+        said = _("the data folder {path} cannot be used ({why}): choose another, or mend its rights")
+        raise Unavailable(said.format(path=config.data, why=e.strerror)) from e
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as e:
+        os.close(lock)
+        said = _("another process works with {path}; wait for it, or stop it")
+        raise InUse(said.format(path=config.data)) from e
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    config: Config, clock: Clock = real_clock, out: Out | None = None
+) -> AsyncIterator[House]:
+    """A node on the running loop with everything around it, listening on the folder's local socket."""
+    tell = (out or Silent()).progress
+    with held(config):
+        settings = NodeSettings(config.log, config.data, clock, secret_file=config.master_key_file)
+        node = await Node.open(settings, tell)
+        try:
+            await catalogue.ensure(node, config.taxonomy, clock())
+            house = House(config, clock, node, Catalogue(node))
+            local = LocalServer(
+                config.data / NAME, _performer(house), lambda e: unforeseen(e, config.data)
+            )
+            await local.start()
+            try:
+                yield house
+            finally:
+                await local.stop()
+        finally:
+            await node.close()
+
+
+def _performer(house: House):  # noqa: ANN202
+    async def work(verb: str, args: Mapping[str, object], out: Out) -> dict[str, object]:
+        return await perform(house, verb, args, out)
+
+    return work
