@@ -50,6 +50,7 @@ class _Table:
     decode: Callable[[bytes], Any]
     personal: tuple[str, ...]
     omitted: frozenset[str]
+    defaults: dict[str, object]
     floats: tuple[str, ...]
 
 
@@ -97,6 +98,11 @@ def _make_table(event_class: type[Event]) -> _Table:
         msgspec.json.Decoder(twin).decode,
         tuple(item.name for item in known if item.personal),
         frozenset(item.name for item in known if item.default is None),
+        {
+            k.name: k.default
+            for k in known
+            if not isinstance(k.default, dict | list | type(MISSING))
+        },
         tuple(k.name for k in known if k.type is float or float in get_args(k.type)),
     )
 
@@ -174,9 +180,8 @@ def decode_as(event_class: type[Event], schema: int, data: bytes | msgspec.Raw) 
         msg = f"{event_class.TOPIC} (schema {schema}) cannot be read: {e}"
         raise Corrupt(msg, type=event_class.TOPIC, schema=schema) from e
     event = object.__new__(event_class)
-    object.__setattr__(
-        event, "__dict__", filled.__dict__
-    )  # frozen, and no second pass over the fields
+    # Frozen, and no second pass over the fields; msgspec leaves a missing one's default to the class.
+    object.__setattr__(event, "__dict__", {**table.defaults, **filled.__dict__})
     return event
 
 
