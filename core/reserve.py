@@ -40,11 +40,11 @@ Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
 
 
 class NumbersUsedUp(Refused):
-    """The device has given all its reserve numbers: it needs a new device number."""
+    """the device has given all its reserve numbers: it needs a new device number."""
 
 
 class ChainBroken(Corrupt):
-    """The journal's chain does not hold: an entry is missing, changed or another's."""
+    """the journal's chain does not hold: an entry is missing or changed."""
 
 
 @dataclass(frozen=True, slots=True)

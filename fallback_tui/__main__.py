@@ -18,7 +18,7 @@ from core.errors import Corrupt, KontaktcenterError, Unavailable
 from core.reserve import clip_actor
 from fallback_tui.copy import read_copy
 from fallback_tui.journal import Journal
-from fallback_tui.lines import Around, Lines, banner, broken
+from fallback_tui.lines import Around, Lines, banner, broken, plain
 from fallback_tui.seal import CannotSeal, Sealer, open_sealer
 from fallback_tui.words import speaker
 
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ERROR
     except Unavailable as problem:
         reason = str(problem.details.get("reason") or "")
-        around.tell(around._("Cannot start: {reason}.").format(reason=around._(problem.message)))
+        around.tell(around._("Cannot start: {reason}.").format(reason=plain(problem, around._)))
         if reason:
             around.tell(f"  {options.folder}: {reason}")
         return UNAVAILABLE

@@ -54,11 +54,11 @@ _ADD_ENTRY: Final = "INSERT INTO entry (seq, prev_hash, hash, packed) VALUES (?,
 
 
 class NotSaved(Unavailable):
-    """The computer could not save: nothing was registered."""
+    """the computer could not save: nothing was registered."""
 
 
 class NotDurable(Unavailable):
-    """The disk or the database does not promise that what is saved stays: the journal is not opened."""
+    """the disk does not promise that what is saved stays: the journal is not opened."""
 
 
 class Journal:
@@ -199,11 +199,21 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _fold(database: sqlite3.Connection) -> Head:
-    """The head, with every entry checked against its own hash and the one before."""
+    """The head, with every entry checked against its own hash and the one before.
+
+    Raises: ChainBroken, with how many entries hold as `intact`.
+    """
     head = start(*database.execute(_READ_DEVICE).fetchone())
-    for seq, prev_hash, hash_, packed in database.execute(_READ_ENTRIES):
-        entry = entry_of(packed)
-        if (entry.seq, entry.prev_hash, hash_of(packed)) != (seq, prev_hash, hash_):
-            raise ChainBroken(f"entry {seq} is not what its hash says", seq=seq, intact=head.seq)
-        head = evolve(head, entry)
+    for row in database.execute(_READ_ENTRIES):
+        try:
+            head = evolve(head, _checked(*row))
+        except ChainBroken as e:
+            raise ChainBroken(e.message, seq=row[0], intact=head.seq) from e
     return head
+
+
+def _checked(seq: int, prev_hash: str, hash_: str, packed: bytes) -> Entry:
+    entry = entry_of(packed)
+    if (entry.seq, entry.prev_hash, hash_of(packed)) != (seq, prev_hash, hash_):
+        raise ChainBroken(f"entry {seq} is not what its hash says")
+    return entry

@@ -17,6 +17,7 @@ from core.limits import RESERVE_NOTE_CHARS_MAX
 from core.reserve import (
     CALL_REGISTERED,
     SCHEMA,
+    ChainBroken,
     Entry,
     Group,
     RegisterCall,
@@ -99,22 +100,28 @@ class Lines:
             note=self._note(group),
         )
         while True:
-            self._line(_("Enter saves, < begins anew"))
+            self._confirm()
             try:
                 number = self._save(command, began)
             except NotSaved as problem:
                 tell(
                     _("NOT SAVED. The computer could not write: {reason}.").format(
-                        reason=_reason(problem)
+                        reason=problem.details.get("reason", "?")  # in SQLite's own words
                     )
                 )
                 tell(_("Write the call down on paper. Press Enter to try again."))
             except Refused as problem:
-                tell(_("NOT SAVED: {reason}.").format(reason=_(problem.message)))
+                tell(_("NOT SAVED: {reason}.").format(reason=plain(problem, _)))
                 return
             else:
                 tell(_("Saved on the computer. Reserve number {number}").format(number=number))
                 return
+
+    def _confirm(self) -> None:
+        while self._line(self._around._("Enter saves, < begins anew")):
+            self._around.tell(
+                self._around._("Press Enter alone to save, or write < to begin anew.")
+            )
 
     def _save(self, command: RegisterCall, began: datetime) -> str:
         """The reserve number, when the entry is on the disk. Ctrl-C waits until the journal is at rest."""
@@ -243,8 +250,9 @@ class Lines:
         return clean
 
 
-def _reason(problem: KontaktcenterError) -> str:
-    return str(problem.details.get("reason") or problem.message)
+def plain(problem: KontaktcenterError, words: Callable[[str], str]) -> str:
+    """The problem as a part of a sentence."""
+    return words(problem.message).rstrip(".")
 
 
 def banner(
@@ -262,7 +270,7 @@ def banner(
     if why_not_sealed is not None:
         around.tell(
             _("NOTE: number and note cannot be saved here: {reason}.").format(
-                reason=_(why_not_sealed.message)
+                reason=plain(why_not_sealed, _)
             )
         )
 
@@ -270,9 +278,13 @@ def banner(
 def broken(around: Around, problem: Corrupt, folder: str) -> None:
     """What to do when the journal does not hold."""
     _, tell = around._, around.tell
+    chain = ChainBroken.__doc__ or ""
+    reason = _(chain).rstrip(".") if isinstance(problem, ChainBroken) else plain(problem, _)
     tell(
-        _("The journal in {folder} cannot be used: {reason}.").format(
-            folder=folder, reason=_(problem.message)
-        )
+        _("The journal in {folder} cannot be used: {reason}.").format(folder=folder, reason=reason)
     )
+    if "intact" in problem.details:
+        tell(
+            _("Entries that hold, from the first: {count}.").format(count=problem.details["intact"])
+        )
     tell(_("Do not delete anything. Write calls down on paper and call the shift lead."))
