@@ -1,17 +1,14 @@
-"""The city's taxonomy on its way into the log, and the catalogue as it stands there."""
+"""The city's taxonomy on its way into the log."""
 
 from __future__ import annotations
 
-import threading
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from core.errors import Invalid
-from core.eventlog.codec import decode_event
-from core.taxonomy import Directory, EntryRemoved, EntrySet, read_taxonomy
-from core.vocabulary import CENTRE
+from core.taxonomy import Directory, read_taxonomy
 from kontaktcenter.config import BUILTIN, NONE
 from kontaktcenter.words import _
 
@@ -21,11 +18,6 @@ if TYPE_CHECKING:
 
     from core.commit import Draft, Event
     from core.eventlog.node import Node
-
-_TYPES: Final = frozenset({EntrySet.TOPIC, EntryRemoved.TOPIC})
-_SHARD: Final = f"{CENTRE}/0"
-_READ: Final = 1_000
-
 
 async def ensure(node: Node, taxonomy: str, now: datetime) -> int:
     """Bring the taxonomy into the log: `builtin`, `none` or a TOML file; how many entries were recorded.
@@ -66,36 +58,6 @@ def _recorded(node: Node, drafts: list[Draft]) -> Iterator[Event]:
     for draft in drafts:
         for recorded in node.load(draft.events[0].stream):
             yield recorded.event
-
-
-class Catalogue:
-    """The catalogue as the log has it now; call it for the `Directory`. From any thread."""
-
-    def __init__(self, node: Node) -> None:
-        self._node = node
-        self._turn = threading.Lock()
-        self._after = 0
-        self._directory = Directory()
-
-    def __call__(self) -> Directory:
-        """The catalogue now; what is new since the last call is read."""
-        if self._node.positions().get(_SHARD, 0) > self._after:
-            with self._turn:
-                self._directory = Directory.of(list(self._news()), self._directory)
-        return self._directory
-
-    def _news(self) -> Iterator[Event]:
-        upto = self._node.positions().get(_SHARD, 0)
-        while batch := self._node.read(_SHARD, self._after, _READ):
-            for commit in batch:
-                for logged in commit.commit.events:
-                    if logged.type in _TYPES:
-                        event = decode_event(logged.type, logged.schema, logged.data)
-                        if event is not None:
-                            yield event
-            self._after = batch[-1].position
-        # A commit without events is not in the feed: where the shard stood before reading has been read too.
-        self._after = max(self._after, upto)
 
 
 def faults_of(taxonomy: str, now: datetime) -> str | None:

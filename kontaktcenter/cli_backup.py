@@ -19,6 +19,7 @@ from kontaktcenter.cli_common import (
     say,
     table,
 )
+from kontaktcenter.terminal import Terminal
 from kontaktcenter.words import _
 
 if TYPE_CHECKING:
@@ -81,7 +82,9 @@ def verify(
     """Verify a backup. Raises: Corrupt where something differs."""
     from kontaktcenter.backup import verify as work  # noqa: PLC0415 -- `--help` starts without it
 
-    return answer(work(folder.absolute(), _absolute(keys), _absolute(secret)), as_json, _verified)
+    with Terminal() as terminal:
+        found = work(folder.absolute(), _absolute(keys), _absolute(secret), terminal.progress)
+    return answer(found, as_json, _verified)
 
 
 def _verified(result: Mapping[str, Any]) -> None:
@@ -102,7 +105,10 @@ def restore(  # noqa: PLR0913 -- its flags
     from kontaktcenter.backup import restore as work  # noqa: PLC0415 -- as above
 
     found = configured(data, config)
-    result = work(found, folder.absolute(), _absolute(keys), _absolute(secret))
+    with Terminal() as terminal:
+        result = work(
+            found, folder.absolute(), _absolute(keys), _absolute(secret), terminal.progress
+        )
     return answer(result, as_json, _restored)
 
 

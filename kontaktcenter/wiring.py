@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from core.errors import InUse, NotFound, Unavailable
+from core.eventlog.directory import DirectoryFollower
 from core.eventlog.node import Node, NodeSettings, sqlite_path
 from kontaktcenter import catalogue
-from kontaktcenter.catalogue import Catalogue
 from kontaktcenter.dispatch import perform
 from kontaktcenter.edge import unforeseen
 from kontaktcenter.local_socket import NAME, LocalServer
@@ -40,7 +40,7 @@ class House:
     config: Config
     clock: Clock
     node: Node
-    directory: Catalogue
+    directory: DirectoryFollower
 
 
 def log_path(config: Config) -> Path | None:
@@ -89,7 +89,7 @@ async def opened(
         node = await Node.open(settings, tell)
         try:
             await catalogue.ensure(node, config.taxonomy, clock())
-            house = House(config, clock, node, Catalogue(node))
+            house = House(config, clock, node, DirectoryFollower(node))
             local = LocalServer(
                 config.data / NAME, _performer(house), lambda e: unforeseen(e, config.data)
             )

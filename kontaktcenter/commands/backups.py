@@ -1,0 +1,78 @@
+"""`backup create`: a consistent copy of the log, and apart from it of the keys, also while the node records."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from core.errors import Refused
+from kontaktcenter import __version__, backup, log_file
+from kontaktcenter.wiring import log_path
+from kontaktcenter.words import _
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kontaktcenter.out import Out
+    from kontaktcenter.wiring import House
+
+
+async def create(house: House, args: Mapping[str, object], out: Out) -> dict[str, object]:
+    """Copy log and keys into the new folders `to` and `keys_to`; with `secret`, the city secret to the keys.
+
+    What cannot be finished is taken away again. Raises: Refused, OSError.
+    """
+    path = log_path(house.config)
+    if path is None:
+        raise Refused(_("a log in memory cannot be kept: use sqlite:PATH"))
+    to, keys_to = Path(str(args["to"])), Path(str(args["keys_to"]))
+    backup.require_apart(to, keys_to)
+    for folder in (to, keys_to):
+        backup.require_new(folder)
+    try:
+        for folder in (to, keys_to):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return await _create(house, path, to, keys_to, out, with_secret=bool(args["secret"]))
+    except BaseException:
+        # Only what was made here: both folders were new or empty.
+        for folder in (to, keys_to):
+            if folder.is_dir() and not (folder / backup.MANIFEST).exists():
+                shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+async def _create(  # noqa: PLR0913 -- where from, where to, and how
+    house: House, path: Path, to: Path, keys_to: Path, out: Out, *, with_secret: bool
+) -> dict[str, object]:
+    # First the log, then the keys: a key is kept before a commit uses it, so the later copy of the keys
+    # holds every key that the earlier copy of the log needs.
+    await asyncio.to_thread(backup.copy_database, path, to / backup.LOG)
+    await asyncio.to_thread(
+        backup.copy_database, path.with_name(backup.KEYS), keys_to / backup.KEYS
+    )
+    secret = house.config.data / backup.SECRET
+    included = with_secret and house.config.master_key_file is None and secret.is_file()
+    if included:
+        backup.copy_secret(secret, keys_to / backup.SECRET)
+    found, fingerprint = await log_file.digests(to / backup.LOG, out.progress)
+    about = {
+        "backup": str(uuid4()),
+        "made_at": house.clock().isoformat(),
+        "program": __version__,
+        "secret_fingerprint": fingerprint,
+    }
+    shards = {name: {"position": at[0], "digest": at[1]} for name, at in found.items()}
+    await asyncio.to_thread(
+        backup.write_manifest, keys_to, {**about, "holds": "keys", "secret_included": included}
+    )
+    await asyncio.to_thread(backup.write_manifest, to, {**about, "holds": "log", "shards": shards})
+    return {
+        **about,
+        "log": str(to),
+        "keys": str(keys_to),
+        "secret_included": included,
+        "shards": shards,
+    }

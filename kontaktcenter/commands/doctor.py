@@ -1,0 +1,209 @@
+"""`doctor`: everything about an installation that can be checked, each with what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from core.limits import MIB
+from kontaktcenter import local_socket
+from kontaktcenter.config import foreign
+from kontaktcenter.dispatch import send
+from kontaktcenter.edge import Exit, told
+from kontaktcenter.out import Silent
+from kontaktcenter.wiring import House, log_path, real_clock
+from kontaktcenter.words import _
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from kontaktcenter.config import Config
+    from kontaktcenter.out import Out
+
+OK: Final = "ok"
+WARN: Final = "warn"
+FAIL: Final = "fail"
+_PACKAGES: Final = ("core", "projections", "telephony", "webdesk", "fallback_tui", "kontaktcenter")
+_FREE_WARN_BYTES: Final = 2_048 * MIB
+_FREE_FAIL_BYTES: Final = 200 * MIB
+_CLOCK_SLACK: Final = timedelta(seconds=5)
+_OTHERS: Final = 0o077
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line: what was looked at, `ok`, `warn` or `fail`, what was found, and what to do."""
+
+    name: str
+    state: str
+    found: str
+    do: str = ""
+
+
+def examine(config: Config) -> dict[str, Any]:
+    """All checks; `exit` is 0, 3 with warnings, 1 with failures."""
+    checks = [
+        _python(),
+        *_packages(),
+        *_environment(),
+        _words(),
+        *_folder(config),
+        *_log_and_node(config),
+    ]
+    states = {check.state for check in checks}
+    code = Exit.ERROR if FAIL in states else Exit.DEGRADED if WARN in states else Exit.DONE
+    return {
+        "ok": code == Exit.DONE,
+        "checks": [asdict(check) for check in checks],
+        "exit": int(code),
+    }
+
+
+def _python() -> Check:
+    found = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info < (3, 11):
+        return Check("python", FAIL, found, _("Install Python 3.11 or later."))
+    return Check("python", OK, found)
+
+
+def _packages() -> Iterator[Check]:
+    """A rival package of the same name in site-packages wins over an editable install."""
+    root = Path(__file__).resolve().parents[2]
+    for name in _PACKAGES:
+        spec = find_spec(name)
+        origin = Path(spec.origin).resolve() if spec and spec.origin else None
+        if origin is None:
+            yield Check(f"package {name}", FAIL, _("not found"), _("Install Kontaktcenter again."))
+        elif origin.parent.parent != root:
+            do = _("Another package has this name: remove it, or use an environment of its own.")
+            yield Check(f"package {name}", FAIL, str(origin), do)
+    yield Check("packages", OK, str(root))
+
+
+def _environment() -> Iterator[Check]:
+    for name in foreign():
+        yield Check("environment", WARN, name, _("Nothing here reads it: remove it, or mend its name."))
+
+
+def _words() -> Check:
+    root = Path(__file__).resolve().parents[2]
+    missing = [
+        str(source.relative_to(root))
+        for source in root.glob("*/locale/*/LC_MESSAGES/*.po")
+        if not source.with_suffix(".mo").is_file()
+    ]
+    if missing:
+        do = _("Install again (pip install .), or screens are in English.")
+        return Check("words", WARN, ", ".join(missing), do)
+    return Check("words", OK, _("compiled"))
+
+
+def _folder(config: Config) -> Iterator[Check]:
+    data = config.data
+    if not data.exists():
+        yield Check("data folder", WARN, str(data), _("It is made by serve, demo or import."))
+        return
+    if not data.is_dir():
+        yield Check("data folder", FAIL, str(data), _("It is not a folder: choose another with --data."))
+        return
+    if not os.access(data, os.R_OK | os.W_OK | os.X_OK):
+        yield Check("data folder", FAIL, str(data), _("It cannot be written: mend its rights."))
+    elif data.stat().st_mode & _OTHERS:
+        yield Check("data folder", WARN, str(data), _("Others can look into it: run chmod 700 on it."))
+    else:
+        yield Check("data folder", OK, str(data))
+    free = shutil.disk_usage(data).free
+    state = FAIL if free < _FREE_FAIL_BYTES else WARN if free < _FREE_WARN_BYTES else OK
+    do = "" if state == OK else _("Free some space: a full disk stops recording.")
+    yield Check("free disk", state, f"{free // MIB} MiB", do)
+
+
+def _log_and_node(config: Config) -> Iterator[Check]:
+    path = log_path(config)
+    if path is None:
+        do = _("A log in memory is gone when the program ends: only for trials.")
+        yield Check("log", WARN, config.log, do)
+        return
+    if not path.exists():
+        yield Check("log", WARN, str(path), _("There is none yet: serve, demo or import begin one."))
+        return
+    client = local_socket.connect(config.data / local_socket.NAME)
+    running = client is not None
+    if client is not None:
+        client.close()
+    yield Check("node", OK, _("runs in this folder") if running else _("does not run"))
+    try:
+        answered = asyncio.run(send(config, "doctor.doctor", {}, Silent()))
+    except Exception as e:  # noqa: BLE001 -- the doctor goes on, whatever the node dies of
+        yield Check("log", FAIL, str(path), told(e, config.data))
+        return
+    checks = answered["checks"]
+    assert isinstance(checks, list)
+    for check in checks:
+        yield Check(**check)
+
+
+async def doctor(house: House, _args: Mapping[str, object], _out: Out) -> dict[str, object]:
+    """The checks that need the open node: it is asked where it runs."""
+    await house.node.settle()
+    checks = [*_shards(house), _secret(house), *_read_models(house)]
+    checks.append(await asyncio.to_thread(_clock, house))
+    return {"checks": [asdict(check) for check in checks]}
+
+
+def _shards(house: House) -> Iterator[Check]:
+    for name in house.node.shards():
+        shard = house.node.shard(name)
+        trouble = str(shard.stopped) if shard.stopped is not None else shard.index_error
+        at = _("position {n}").format(n=shard.state.position)
+        if trouble:
+            yield Check(f"shard {name}", FAIL, at, trouble)
+            continue
+        behind = shard.state.position - house.node.positions()[name]
+        counts = shard.state.counts
+        aside = {kind: counts[kind] for kind in ("fork", "void") if counts[kind]}
+        if behind:
+            do = _("The index is {n} behind the log: if that stays so, start the node again.")
+            yield Check(f"shard {name}", WARN, at, do.format(n=behind))
+        elif aside:
+            do = _("Kept aside since the start: {aside}. Somebody sent what is not ours: look into it.")
+            yield Check(f"shard {name}", WARN, at, do.format(aside=aside))
+        else:
+            yield Check(f"shard {name}", OK, at)
+    for path in house.node.set_aside:
+        do = _("A damaged index was set aside and made anew. Check the disk; then delete the file.")
+        yield Check("index", WARN, str(path), do)
+    yield Check("durability", OK, _("synchronous=FULL; the log does not start without it"))
+
+
+def _secret(house: House) -> Check:
+    file = house.config.master_key_file or house.config.data / "city.key"
+    found = _("fingerprint {fingerprint}").format(fingerprint=house.node.secret.fingerprint)
+    if not file.is_file():
+        do = _("The file {file} is gone while the node runs: put it back at once from its safe place.")
+        return Check("city secret", FAIL, found, do.format(file=file))
+    return Check("city secret", OK, found)
+
+
+def _read_models(house: House) -> Iterator[Check]:
+    yield from ()
+
+
+def _clock(house: House) -> Check:
+    """A clock that was set back: the log then holds commits from what is now the future."""
+    now, last = house.clock(), None
+    for shard, position in house.node.positions().items():
+        for found in house.node.read(shard, max(0, position - 20), 20):
+            at: datetime = found.commit.recorded_at
+            last = at if last is None else max(last, at)
+    if last is not None and last > now + _CLOCK_SLACK and house.clock is real_clock:
+        do = _("The log has commits from {last}: this clock was set back, or it is a demo's log. Check the time service.")
+        return Check("clock", WARN, now.isoformat(), do.format(last=last.isoformat()))
+    return Check("clock", OK, now.isoformat())

@@ -1,0 +1,167 @@
+"""A log's file read from outside, without changing it: for backups and for `log verify`.
+
+It is judged anew from its first record, with the same code as in a node, into an index that is thrown away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import tempfile
+from contextlib import closing
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from zlib import crc32
+
+from core.errors import Corrupt, NeedsUpgrade, Refused
+from core.eventlog.envelope import Unreadable, decode_envelope
+from core.eventlog.index import Index
+from core.eventlog.log import Record
+from core.eventlog.shard import Shard
+from core.eventlog.sqlite_log import APPLICATION_ID, LAYOUT
+from kontaktcenter.words import _
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from core.eventlog.envelope import Genesis
+
+_SQL_SHARDS: Final = "SELECT id, book, number FROM shard ORDER BY book, number"
+_SQL_ROWS: Final = (
+    "SELECT offset, body, crc FROM record_{} WHERE offset >= ? ORDER BY offset LIMIT ?"
+)
+_SQL_END: Final = "SELECT max(offset) FROM record_{}"
+_SQL_JUDGED: Final = (
+    "SELECT stale_stream IS NULL, raw, crc FROM judged WHERE position <= ? ORDER BY position"
+)
+
+Digests = dict[str, tuple[int, str]]
+
+
+class _FileLog:
+    """One shard of a file, as `core.eventlog.log.Log`; nothing can be appended."""
+
+    shared = False
+    in_flight_max = 0
+
+    def __init__(self, conn: sqlite3.Connection, path: Path, table: int) -> None:
+        self._conn, self._path, self._table = conn, path, table
+
+    async def append(self, body: bytes) -> int:
+        """Raises: Refused, always."""
+        raise Refused(_("a copy of a log is only read"), bytes=len(body))
+
+    async def read(self, offset: int, limit: int, wait_s: float) -> Sequence[Record]:  # noqa: ARG002 -- nobody appends
+        """Records from `offset` on. Raises: Corrupt."""
+        return await asyncio.to_thread(self._read, offset, limit)
+
+    def _read(self, offset: int, limit: int) -> list[Record]:
+        rows = _run(self._conn, self._path, _SQL_ROWS.format(self._table), (offset, limit))
+        records = []
+        for expected, (found, body, crc) in enumerate(rows, start=offset):
+            if found != expected or not isinstance(body, bytes) or crc32(body) != crc:
+                said = _("{file} is damaged: record {offset} is missing or does not match its checksum")
+                raise Corrupt(said.format(file=self._path, offset=expected))
+            records.append(Record(found, body))
+        return records
+
+    async def end(self) -> int:
+        """The offset after the last record."""
+        last = _run(self._conn, self._path, _SQL_END.format(self._table), ())[0][0]
+        return 0 if last is None else int(last) + 1
+
+
+def _run(conn: sqlite3.Connection, path: Path, sql: str, params: tuple[object, ...]) -> list[tuple]:  # type: ignore[type-arg] -- rows as sqlite3 gives them
+    try:
+        return conn.execute(sql, params).fetchall()
+    except sqlite3.DatabaseError as e:
+        said = _("{file} is damaged: {why}").format(file=path, why=e)
+        raise Corrupt(said) from e
+
+
+def _open(path: Path, *, still: bool) -> sqlite3.Connection:
+    """A connection that only reads; `still` where no other process writes the file (a copy)."""
+    query = "mode=ro&immutable=1" if still else "mode=ro"
+    conn = sqlite3.connect(f"{path.as_uri()}?{query}", uri=True, check_same_thread=False)
+    application = _run(conn, path, "PRAGMA application_id", ())[0][0]
+    layout = _run(conn, path, "PRAGMA user_version", ())[0][0]
+    if application != APPLICATION_ID:
+        conn.close()
+        raise Corrupt(_("{file} is not a log of Kontaktcenter").format(file=path))
+    if layout > LAYOUT:
+        conn.close()
+        raise NeedsUpgrade(_("{file} was written by a newer program: upgrade this one").format(file=path))
+    return conn
+
+
+async def digests(
+    path: Path, progress: Callable[[str, int, int], None] | None = None, *, still: bool = True
+) -> tuple[Digests, str | None]:
+    """Position and digest of each shard of the file, judged anew, and the secret's fingerprint in its genesis.
+
+    `progress` gets a shard's name, records done, records in all.
+    Raises: Corrupt, NeedsUpgrade, FileNotFoundError.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(2, "", str(path))
+    found: Digests = {}
+    fingerprint = None
+    with closing(_open(path, still=still)) as conn, tempfile.TemporaryDirectory() as folder:
+        if not still:
+            conn.execute("BEGIN")  # one moment of the log for all shards, while others append
+        for table, book, number in _run(conn, path, _SQL_SHARDS, ()):
+            log, name = _FileLog(conn, path, table), f"{book}/{number}"
+            genesis = await _genesis(log)
+            if genesis is None:
+                found[name] = (0, bytes(32).hex())
+                continue
+            index = Index(Path(folder) / f"{table}.db")
+            shard = Shard(log, index, genesis, lambda: None)
+            try:
+                await shard.open(None if progress is None else _of(progress, name))
+                found[name] = (shard.state.position, shard.state.digest.hex())
+            finally:
+                await shard.close()
+            fingerprint = genesis.key_fingerprint
+    return dict(sorted(found.items())), fingerprint
+
+
+def _of(progress: Callable[[str, int, int], None], name: str) -> Callable[[int, int], None]:
+    return lambda done, total: progress(name, done, total)
+
+
+async def _genesis(log: _FileLog) -> Genesis | None:
+    """The genesis of a shard; None where nothing was ever appended. Raises: Corrupt."""
+    if await log.end() == 0:
+        return None
+    (first,) = await log.read(0, 1, 0)
+    try:
+        genesis = decode_envelope(first.body).genesis
+    except Unreadable:
+        genesis = None
+    if genesis is None:
+        raise Corrupt(_("a shard of the log does not begin with its genesis: it is damaged"))
+    return genesis
+
+
+def index_digests(folder: Path, upto: Mapping[str, tuple[int, str]]) -> Digests:
+    """The digests that a node's index gives at the positions in `upto`, folded from its own rows.
+
+    Raises: Corrupt where a row does not match its checksum.
+    """
+    return {
+        name: (position, _of_index(folder / f"{name.replace('/', '-')}.db", position))
+        for name, (position, _digest) in upto.items()
+    }
+
+
+def _of_index(path: Path, upto: int) -> str:
+    digest = bytes(32)
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as conn:
+        for accepted, raw, crc in conn.execute(_SQL_JUDGED, (upto,)):
+            if crc32(raw) != crc:
+                said = _("the index {file} is damaged: stop the node and delete the file; it is rebuilt from the log")
+                raise Corrupt(said.format(file=path))
+            digest = sha256(digest + (b"A" if accepted else b"S") + raw).digest()
+    return digest.hex()
