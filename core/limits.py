@@ -15,7 +15,7 @@ COMMIT_EVENTS_MAX = 4_096  # the library's suites insert 1,000 at once
 STREAM_NAME_CHARS_MAX = 400
 WAITING_COMMITS_MAX = 50_000  # beyond it a proposer is told to come back: memory stays bounded
 INDEX_DELAY_S = 0.02  # how long judged commits may wait for their index rows
-INDEX_BATCH_COMMITS_MAX = 20_000
+BULK_BATCH_COMMITS = 500_000  # judged before their index rows are written, in a bulk load: 400 MB
 HEADS_CACHED_MAX = 200_000  # streams whose head is kept in memory; a miss asks the index
 VERDICTS_CACHED_MAX = 200_000
 READ_RECORDS_MAX = 256  # envelopes for one read of the log
@@ -27,7 +27,7 @@ STREAM_LOCKS_MAX = 10_000  # streams with a decision under way in one node
 FORMAT = 1  # the format of envelopes that this program writes
 
 assert COMMIT_BYTES_MAX * 4 <= ENVELOPE_BYTES_MAX
-assert COMMIT_EVENTS_MAX <= INDEX_BATCH_COMMITS_MAX
+assert COMMIT_EVENTS_MAX <= BULK_BATCH_COMMITS
 
 # --- read models ----------------------------------------------------------------------------------
 PROJECTION_BATCH_COMMITS = 1_000

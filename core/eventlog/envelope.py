@@ -95,6 +95,13 @@ _claim = msgspec.json.Decoder(Claim)
 _commit = msgspec.json.Decoder(LoggedCommit)
 
 
+class _Claims(msgspec.Struct, frozen=True, gc=False):
+    commits: list[Claim]
+
+
+_claims = msgspec.json.Decoder(_Claims)
+
+
 class Unreadable(Exception):
     """A record or commit that is not ours: void and counted, never guessed at."""
 
@@ -130,6 +137,14 @@ def decode_claim(raw: bytes | msgspec.Raw) -> Claim:
         return _claim.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError) as e:
         raise Unreadable(str(e)) from e
+
+
+def decode_claims(body: bytes) -> list[Claim] | None:
+    """The claims of all commits of a record at once; None where some are not commits."""
+    try:
+        return _claims.decode(body).commits
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
 
 
 def encode_envelope(book: str, shard: int, raws: Iterable[bytes], fmt: int = FORMAT) -> bytes:

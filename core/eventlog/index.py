@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LAYOUT = 1
-_ROWS_PER_STATEMENT = 400
+_ROWS_PER_STATEMENT = 3_600
 _IDS_PER_QUERY = 400
 
 _SQL_SCHEMA = (
@@ -58,10 +58,16 @@ _SQL_TRACKING = "INSERT OR REPLACE INTO tracking VALUES (?, ?)"
 _SQL_ASIDE = "INSERT OR REPLACE INTO aside VALUES (?, ?, ?, ?, ?)"
 _SQL_STREAM = (
     "SELECT e.version, e.seq, e.position, e.nth, j.raw, j.crc FROM event e JOIN judged j USING (position)"
-    " WHERE e.stream = ? AND e.version > ? AND e.version <= ? ORDER BY e.version"
+    " WHERE e.stream = ? AND e.version > ? AND e.version <= ? ORDER BY e.version {} LIMIT ?"
 )
+_SQL_STREAM_UP, _SQL_STREAM_DOWN = _SQL_STREAM.format("ASC"), _SQL_STREAM.format("DESC")
 _SQL_COMMITS = (
     "SELECT position, first_seq, raw, crc FROM judged WHERE position > ? AND stale_stream IS NULL AND events > 0"
+    " ORDER BY position LIMIT ?"
+)
+_SQL_COMMITS_FROM = (
+    "SELECT position, first_seq, raw, crc FROM judged"
+    " WHERE position >= (SELECT position FROM event WHERE seq = ?) AND stale_stream IS NULL AND events > 0"
     " ORDER BY position LIMIT ?"
 )
 _SQL_SEQS = (
@@ -174,7 +180,7 @@ class Index:
         if row is None:
             self.bulk = True
             return Mark()
-        self._finish_bulk_of_before(conn)
+        self.make_lookups()  # a bulk load may have been cut off
         return Mark(*row[1:])
 
     def _make(self, conn: sqlite3.Connection) -> None:
@@ -184,16 +190,11 @@ class Index:
         conn.execute(f"PRAGMA user_version={LAYOUT}")
         conn.execute("COMMIT")
 
-    def _finish_bulk_of_before(self, conn: sqlite3.Connection) -> None:
-        for statement in _SQL_INDEXES:
-            conn.execute(statement)
-
-    def finish_bulk(self) -> None:
+    def make_lookups(self) -> None:
         """Make the look-up indexes after a bulk load; before that only judging by memory is right."""
         conn = self._connection()
         for statement in _SQL_INDEXES:
             conn.execute(statement)
-        self.bulk = False
 
     def write(self, batch: Batch, mark: Mark) -> None:
         """Rows and mark in one transaction. Raises: sqlite3.Error, and then nothing was written."""
@@ -216,13 +217,26 @@ class Index:
                 conn.execute("ROLLBACK")
             raise
 
-    def stream(self, stream: str, gt: int = -1, lte: int = VERSION_MAX) -> list[StreamRow]:
-        """The stream's events with `gt` < version <= `lte`, in order."""
-        return [StreamRow(*row) for row in self._checked(_SQL_STREAM, (stream, gt, lte))]
+    def stream(
+        self,
+        stream: str,
+        gt: int = -1,
+        lte: int = VERSION_MAX,
+        *,
+        desc: bool = False,
+        limit: int = -1,
+    ) -> list[StreamRow]:
+        """The stream's events with `gt` < version <= `lte`, in order or back to front, at most `limit`."""
+        sql = _SQL_STREAM_DOWN if desc else _SQL_STREAM_UP
+        return [StreamRow(*row) for row in self._checked(sql, (stream, gt, lte, limit))]
 
     def commits(self, after: int, limit: int) -> list[CommitRow]:
         """Accepted commits with events after a position, in order."""
         return [CommitRow(*row) for row in self._checked(_SQL_COMMITS, (after, limit))]
+
+    def commits_from(self, seq: int, limit: int) -> list[CommitRow]:
+        """Accepted commits from the one that holds event number `seq` on; none where it is not here yet."""
+        return [CommitRow(*row) for row in self._checked(_SQL_COMMITS_FROM, (seq, limit))]
 
     def events(self, start: int, stop: int, limit: int) -> list[SeqRow]:
         """Events by number, `start` <= seq <= `stop`."""
@@ -230,6 +244,7 @@ class Index:
 
     def heads(self, streams: Iterable[str]) -> dict[str, int]:
         """The last versions of those of `streams` that are in the index."""
+        self._must_be_whole()
         found: dict[str, int] = {}
         for part, marks in _parts(list(streams)):
             found.update(self._query(_SQL_HEADS.format(marks), part))
@@ -237,6 +252,7 @@ class Index:
 
     def verdicts(self, ids: Iterable[str]) -> dict[str, tuple[str, Accepted | StaleVerdict]]:
         """Intent and first verdict of those of `ids` that are in the index."""
+        self._must_be_whole()
         found: dict[str, tuple[str, Accepted | StaleVerdict]] = {}
         for part, marks in _parts(list(ids)):
             for name, intent, position, seq, events, stream, head in self._query(
@@ -249,6 +265,11 @@ class Index:
                 )
                 found[name] = (intent, verdict)
         return found
+
+    def _must_be_whole(self) -> None:
+        if self.bulk:
+            msg = "the index is being built from the log: try again in a few seconds"
+            raise Unavailable(msg, neighbour="index", retry_after_s=5)
 
     def tracked(self, name: str) -> int | None:
         """The last tracking position of a name."""

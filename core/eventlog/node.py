@@ -82,13 +82,21 @@ class Node:
         self._opening = asyncio.Lock()
         self._grown = asyncio.Event()
         self.set_aside: list[Path] = []
+        self.behind: asyncio.Task[None] | None = None
 
     # --- opening and closing ----------------------------------------------------------------------
     @classmethod
     async def open(
-        cls, settings: NodeSettings, progress: Callable[[str, int, int], None] | None = None
+        cls,
+        settings: NodeSettings,
+        progress: Callable[[str, int, int], None] | None = None,
+        *,
+        wait_for_index: bool = True,
     ) -> Node:
         """Open the log and catch up with it. `progress` gets a shard's name, offsets done, offsets in all.
+
+        Without `wait_for_index` a lost index is made in the background: facts are taken at once, and what
+        needs the index is answered with Unavailable until `settle` returns.
 
         Raises: Refused (a URL or setting), InUse, Corrupt, NeedsUpgrade, Unavailable; each says what to do.
         """
@@ -97,14 +105,25 @@ class Node:
         try:
             for book in dict.fromkeys((*settings.books, *await store.books())):
                 await node.book(book, progress)
-            await node.apply_erasures()
+            if wait_for_index:
+                await node.settle()
+                await node.apply_erasures()
+            else:
+                node.behind = asyncio.ensure_future(node._finish())
         except BaseException:
             await node.close()
             raise
         return node
 
+    async def _finish(self) -> None:
+        await self.settle()
+        await self.apply_erasures()
+
     async def close(self) -> None:
         """Finish what is under way and let go of everything."""
+        if self.behind is not None:
+            self.behind.cancel()
+            await asyncio.gather(self.behind, return_exceptions=True)
         for shard in self._shards.values():
             await shard.close()
         for index in self._indexes.values():

@@ -7,6 +7,7 @@ when the reader has come there (design §1). Nothing else holds state about the 
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -18,24 +19,20 @@ from core.errors import Corrupt, KontaktcenterError, Unavailable
 from core.eventlog.envelope import (
     Claim,
     Genesis,
-    Unreadable,
-    decode_claim,
-    decode_envelope,
     encode_envelope,
     encode_genesis,
 )
 from core.eventlog.index import JUDGED_COLUMNS
+from core.eventlog.reading import check_genesis, judge_record
 from core.eventlog.state import ShardState
 from core.limits import (
+    BULK_BATCH_COMMITS,
     ENVELOPE_BYTES_MAX,
     ENVELOPE_COMMITS_MAX,
-    FORMAT,
-    INDEX_BATCH_COMMITS_MAX,
     INDEX_DELAY_S,
     READ_RECORDS_MAX,
     WAITING_COMMITS_MAX,
 )
-from core.vocabulary import shard_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -46,6 +43,10 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _READ_WAIT_S = 1.0
 _INDEX_RETRY_S = 0.5
+
+
+def _nothing() -> None:
+    """Nobody listens."""
 
 
 @dataclass(slots=True)
@@ -95,6 +96,8 @@ class Shard:
         self._unwritten: tuple[Batch, Mark] | None = None
         self._flush_soon: asyncio.TimerHandle | None = None
         self._closed = False
+        self.finishing: asyncio.Task[None] | None = None  # while the index of a bulk load is made
+        self.on_judged: Callable[[], None] = _nothing  # on the loop, after each record
 
     # --- opening ----------------------------------------------------------------------------------
     async def open(self, progress: Callable[[int, int], None] | None = None) -> None:
@@ -113,23 +116,49 @@ class Shard:
             await self._log.append(encode_genesis(self._genesis))
             end = await self._log.end()
         await self._read_genesis()
+        collecting = gc.isenabled()
+        gc.disable()  # a bulk load makes millions of lasting objects, and would have them walked each time
+        try:
+            await self._catch_up(end, progress)
+        finally:
+            if collecting:
+                gc.enable()
+        if self._index.bulk:
+            self.finishing = self._start(self._finish_bulk())
+        else:
+            await self.settle()
+        if self._log.shared:
+            self._start(self._read_on())
+
+    async def _catch_up(self, end: int, progress: Callable[[int, int], None] | None) -> None:
         writing: asyncio.Task[bool] | None = None
         while self.state.next_offset < end:
             for record in await self._log.read(self.state.next_offset, READ_RECORDS_MAX, 0):
-                self._judge_record(record)
-            if len(self.state.batch.judged) >= INDEX_BATCH_COMMITS_MAX * JUDGED_COLUMNS:
+                judge_record(self.state, self._genesis, record, replay=True)
+            if len(self.state.batch.judged) >= BULK_BATCH_COMMITS * JUDGED_COLUMNS:
                 await self._indexed(writing)
                 writing = self._start(self._flush())
             if progress is not None:
                 progress(self.state.next_offset, end)
             await asyncio.sleep(0)
             end = await self._log.end()
-        await self._indexed(writing)
-        await self.settle()
-        if self._index.bulk:
-            await asyncio.get_running_loop().run_in_executor(self._indexer, self._index.finish_bulk)
-        if self._log.shared:
-            self._start(self._read_on())
+
+    async def _finish_bulk(self) -> None:
+        """Write the rest of a bulk load, make the look-ups, and only then read from the index.
+
+        Until then judging goes by memory alone, which holds everything; what is asked of the index waits.
+        """
+        looked_up = False
+        while self._index.bulk:
+            if not await self._flush():
+                await asyncio.sleep(_INDEX_RETRY_S)
+            elif not looked_up:
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._indexer, self._index.make_lookups)
+                looked_up = True
+            elif self.state.mark() == self._index.mark:
+                self._index.bulk = False
+        self._on_indexed()
 
     async def _indexed(self, writing: asyncio.Task[bool] | None) -> None:
         if writing is not None and not await writing:
@@ -141,38 +170,10 @@ class Shard:
         if not first:
             msg = f"the log of {self.name} has no record at 0"
             raise Corrupt(msg)
-        body = first[0].body
-        try:
-            genesis = decode_envelope(body).genesis
-        except Unreadable:
-            genesis = None
-        if genesis is None:
-            msg = f"the log of {self.name} does not begin with its genesis: it is not a log of Kontaktcenter"
-            raise Corrupt(msg)
-        if self.state.genesis is not None and self.state.genesis != body:
-            msg = f"the log of {self.name} is not the one that this node knows: its genesis differs. Restore the right one"
-            raise Corrupt(msg)
-        self._check_genesis(genesis)
+        found = check_genesis(first[0].body, self._genesis, self.state.genesis)
         if self.state.genesis is None:
-            self.state.genesis, self.state.format, self.state.next_offset = body, genesis.format, 1
-
-    def _check_genesis(self, found: Genesis) -> None:
-        wanted = self._genesis
-        if found.format > FORMAT:
-            msg = f"the log of {self.name} is of format {found.format} and this program knows {FORMAT}: upgrade it"
-            raise Corrupt(msg)
-        if (found.book, found.shard, found.shards) != (wanted.book, wanted.shard, wanted.shards):
-            msg = (
-                f"the log holds {found.book}/{found.shard} of {found.shards} shards, "
-                f"not {wanted.book}/{wanted.shard} of {wanted.shards}: check KC_LOG"
-            )
-            raise Corrupt(msg)
-        if found.key_fingerprint != wanted.key_fingerprint:
-            msg = (
-                f"the log of {self.name} was made with another city secret (fingerprint {found.key_fingerprint}, "
-                f"here {wanted.key_fingerprint}): put the right city.key in place (KC_MASTER_KEY_FILE)"
-            )
-            raise Corrupt(msg)
+            self.state.genesis, self.state.format = first[0].body, found.format
+            self.state.next_offset = 1
 
     # --- proposing --------------------------------------------------------------------------------
     def propose(
@@ -250,6 +251,7 @@ class Shard:
                 self._fail(due, e)
                 return
             self._resolve(due, verdicts)
+            self.on_judged()
             self._index_soon()
 
     def _resolve(self, flight: _Flight, verdicts: Sequence[Verdict | None]) -> None:
@@ -283,46 +285,14 @@ class Shard:
                 return
 
     def _judge_foreign(self, record: Record) -> None:
-        verdicts = self._judge_record(record)
+        verdicts = judge_record(self.state, self._genesis, record)
         flight = self._acked.pop(record.offset, None)
         if flight is not None:
             self._resolve(flight, verdicts)
         elif self._in_flight:
             self._recent[record.offset] = verdicts
+        self.on_judged()
         self._index_soon()
-
-    def _judge_record(self, record: Record) -> list[Verdict | None]:
-        state = self.state
-        try:
-            envelope = decode_envelope(record.body)
-        except Unreadable:
-            state.void_record(record.offset, "not an envelope")
-            return []
-        if envelope.genesis is not None:
-            state.void_record(record.offset, "a genesis where none belongs")
-            return []
-        if (envelope.format, envelope.book, envelope.shard) != (
-            state.format, self._genesis.book, self._genesis.shard,
-        ):  # fmt: skip
-            state.void_record(
-                record.offset, f"format {envelope.format} of {envelope.book}/{envelope.shard}"
-            )
-            return []
-        raws = [bytes(raw) for raw in envelope.commits]
-        return state.judge_commits(record.offset, raws, [self._claim(raw) for raw in raws])
-
-    def _claim(self, raw: bytes) -> Claim | None:
-        """The claim of a foreign commit, None where it is not one of this shard."""
-        try:
-            claim = decode_claim(raw)
-        except Unreadable:
-            return None
-        shards = self._genesis.shards
-        if shards > 1 and any(
-            shard_of(e.stream, shards) != self._genesis.shard for e in claim.events
-        ):
-            return None
-        return claim
 
     def _stop(self, error: KontaktcenterError) -> None:
         self.stopped = error
@@ -343,13 +313,16 @@ class Shard:
 
     async def settle(self) -> None:
         """Return when all that was judged so far is in the index. Raises: Unavailable where it cannot be written."""
+        if self.finishing is not None:
+            await self.finishing
         if not await self._flush():
             raise Unavailable(self.index_error or "", neighbour="index", retry_after_s=5)
 
     async def _flush(self) -> bool:
         """Write what waits. After an error it is kept and tried again; the position stays where it was."""
+        until = self.state.next_offset  # not what is judged meanwhile: judging goes on beside this
         async with self._indexing:
-            while self._unwritten is not None or self.state.mark() != self._index.mark:
+            while self._unwritten is not None or self._index.mark.next_offset < until:
                 self._unwritten = self._unwritten or self.state.take_batch()
                 try:
                     await asyncio.get_running_loop().run_in_executor(

@@ -15,8 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 from zlib import crc32
 
-from core.errors import Corrupt, InUse, NeedsUpgrade, Refused, Unavailable, Unknown
+from core.errors import Corrupt, InUse, KontaktcenterError, NeedsUpgrade, Refused, Unavailable, Unknown
 from core.eventlog.log import Record
+from core.eventlog.sqlite_errors import is_surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -50,30 +51,46 @@ class SqliteLog:
         )
         self._sql_end = f"SELECT max(offset) FROM {table}"
         self._end = end
+        self._doubtful = False  # an append ended in an error, and the file could not be asked
 
     async def append(self, body: bytes) -> int:
         """Append; the answer comes after the fsync."""
         return await self._store.on_writer(lambda: self._append(body))
 
     def _append(self, body: bytes) -> int:
+        if self._doubtful:
+            self._end = self._end_in_file()
+            self._doubtful = False
         offset = self._end
         try:
             self._store.writer.execute(self._sql_append, (offset, body, crc32(body)))
         except sqlite3.Error as e:
-            self._settle(e, offset)
+            self._settle(e, offset, body)
         self._end = offset + 1
         return offset
 
-    def _settle(self, error: sqlite3.Error, offset: int) -> None:
+    def _end_in_file(self) -> int:
+        """Where the file ends, after an append of which nobody knew the outcome. Raises: Unavailable."""
+        try:
+            self._store.reopen_writer()
+            last = self._store.writer.execute(self._sql_end).fetchone()[0]
+        except sqlite3.Error as e:
+            raise unavailable(e) from e
+        return 0 if last is None else int(last) + 1
+
+    def _settle(self, error: sqlite3.Error, offset: int, body: bytes) -> None:
         """After an error, ask the file itself whether the record is there; returns if it is."""
         try:
             self._store.reopen_writer()
-            found = self._store.writer.execute(self._sql_end).fetchone()[0]
-        except (sqlite3.Error, Corrupt) as again:
+            found = self._store.writer.execute(self._sql_read, (offset, 1)).fetchone()
+        except (sqlite3.Error, KontaktcenterError) as again:
+            self._doubtful = True
             msg = f"the log cannot be written ({again}); it is not known whether this was recorded"
             raise Unknown(msg, neighbour="log", retry_after_s=5) from error
-        if found is None or found < offset:
-            raise _unavailable(error) from error
+        if found is None:
+            raise unavailable(error) from error
+        if found != (offset, body, crc32(body)):
+            raise damaged(self._store.path, f"record {offset} is not what was written") from error
 
     async def read(self, offset: int, limit: int, wait_s: float) -> Sequence[Record]:  # noqa: ARG002 -- nobody else appends
         """Records from `offset` on."""
@@ -82,16 +99,16 @@ class SqliteLog:
     def _read(self, offset: int, limit: int) -> list[Record]:
         try:
             rows = self._store.reader.execute(self._sql_read, (offset, limit)).fetchall()
-        except sqlite3.OperationalError as e:
-            raise _unavailable(e) from e
-        except sqlite3.DatabaseError as e:
-            raise _damaged(self._store.path, str(e)) from e
+        except sqlite3.Error as e:
+            raise _unreadable(self._store.path, e) from e
+        if not rows and offset < self._end:
+            raise damaged(self._store.path, f"record {offset} is missing")
         records = []
         for expected, (found, body, crc) in enumerate(rows, start=offset):
             if found != expected:
-                raise _damaged(self._store.path, f"record {expected} is missing")
+                raise damaged(self._store.path, f"record {expected} is missing")
             if not isinstance(body, bytes) or crc32(body) != crc:
-                raise _damaged(self._store.path, f"record {found} does not match its checksum")
+                raise damaged(self._store.path, f"record {found} does not match its checksum")
             records.append(Record(found, body))
         return records
 
@@ -116,14 +133,18 @@ class SqliteStore:
             raise Refused(msg)
         self._lock = _lock(path)
         self._shards: dict[tuple[str, int], SqliteLog] = {}
-        self._writing = ThreadPoolExecutor(1, thread_name_prefix="log-writer")
-        self._reading = ThreadPoolExecutor(1, thread_name_prefix="log-reader")
         try:
             self.writer = self._open()
-            self.reader = self._open()
+            try:
+                self.reader = self._open()
+            except BaseException:
+                self.writer.close()
+                raise
         except BaseException:
             os.close(self._lock)
             raise
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="log-writer")
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="log-reader")
 
     def reopen_writer(self) -> None:
         """A fresh connection after an error: what the old one believes of the file may be wrong."""
@@ -133,10 +154,8 @@ class SqliteStore:
     def _open(self) -> sqlite3.Connection:
         try:
             return _connect(self.path)
-        except sqlite3.OperationalError as e:
-            raise _unavailable(e) from e
-        except sqlite3.DatabaseError as e:
-            raise _damaged(self.path, str(e)) from e
+        except sqlite3.Error as e:
+            raise _unreadable(self.path, e) from e
 
     async def on_writer(self, work: Callable[[], _T]) -> _T:
         """Run `work` on the writing thread."""
@@ -158,10 +177,8 @@ class SqliteStore:
         try:
             table = self._table(book, shard)
             end = self.writer.execute(f"SELECT max(offset) FROM {table}").fetchone()[0]
-        except sqlite3.OperationalError as e:
-            raise _unavailable(e) from e
-        except sqlite3.DatabaseError as e:
-            raise _damaged(self.path, str(e)) from e
+        except sqlite3.Error as e:
+            raise _unreadable(self.path, e) from e
         return SqliteLog(self, table, 0 if end is None else end + 1)
 
     def _table(self, book: str, shard: int) -> str:
@@ -183,10 +200,21 @@ class SqliteStore:
 
     async def books(self) -> Mapping[str, int]:
         """The books that exist, with their number of shards."""
-        return dict(await self.on_writer(lambda: self.writer.execute(_SQL_BOOKS).fetchall()))
+        return await self.on_writer(self.books_now)
+
+    def books_now(self) -> dict[str, int]:
+        """As `books`, blocking. Raises: Corrupt, Unavailable."""
+        try:
+            return dict(self.writer.execute(_SQL_BOOKS).fetchall())
+        except sqlite3.Error as e:
+            raise _unreadable(self.path, e) from e
 
     async def close(self) -> None:
         """Let go of the file, the threads and the lock."""
+        self.close_now()
+
+    def close_now(self) -> None:
+        """As `close`, where no loop runs."""
         self._writing.shutdown(wait=True)
         self._reading.shutdown(wait=True)
         self.reader.close()
@@ -198,7 +226,7 @@ def _lock(path: Path) -> int:
     """Take the log for this process; the lock goes with the process, whatever ends it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(f"{path.resolve()}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as e:
         msg = f"the log {path} cannot be opened: {e.strerror}; check the folder and its rights"
         raise Unavailable(msg, neighbour="log") from e
@@ -230,9 +258,13 @@ def _prepare(conn: sqlite3.Connection, path: Path) -> None:
             f"{path} is a SQLite file, but not a log of Kontaktcenter: point KC_LOG to another file"
         )
         raise Corrupt(msg)
+    if tables and layout < LAYOUT:
+        raise damaged(path, f"its header says layout {layout}")
     if tables and layout > LAYOUT:
         msg = f"{path} was written by a newer program (layout {layout}; this one knows {LAYOUT}): upgrade this one"
         raise NeedsUpgrade(msg)
+    if tables and conn.execute("PRAGMA integrity_check('shard')").fetchone()[0] != "ok":
+        raise damaged(path, "its table of shards contradicts itself")
     mode = conn.execute("PRAGMA journal_mode=WAL").fetchone()[0]
     conn.execute("PRAGMA synchronous=FULL")
     synchronous = conn.execute("PRAGMA synchronous").fetchone()[0]
@@ -247,7 +279,16 @@ def _prepare(conn: sqlite3.Connection, path: Path) -> None:
         conn.execute("COMMIT")
 
 
-def _unavailable(error: sqlite3.Error) -> Unavailable:
+def _unreadable(path: Path, error: sqlite3.Error) -> Unavailable | Corrupt:
+    """What an error of opening or reading means: the surroundings, or the file itself."""
+    if is_surroundings(error):
+        msg = f"the log {path} cannot be read ({error}); check the disk, the folder and its rights"
+        return Unavailable(msg, neighbour="log", retry_after_s=5)
+    return damaged(path, str(error))
+
+
+def unavailable(error: sqlite3.Error) -> Unavailable:
+    """The log's file is as it was, and the record is not in it."""
     text = str(error)
     if "full" in text:
         msg = "the log's disk is full: nothing was recorded; free some space and try again"
@@ -256,7 +297,8 @@ def _unavailable(error: sqlite3.Error) -> Unavailable:
     return Unavailable(msg, neighbour="log", retry_after_s=5)
 
 
-def _damaged(path: Path, what: str) -> Corrupt:
+def damaged(path: Path, what: str) -> Corrupt:
+    """The log's file is not what was written."""
     msg = (
         f"the log {path} is damaged: {what}. Nothing is skipped; stop, keep a copy of the file, "
         "and restore the last backup (kontaktcenter backup restore)"

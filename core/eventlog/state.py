@@ -5,14 +5,16 @@ Memory holds what is not indexed and a bounded cache of the rest; a miss asks th
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from hashlib import sha256
+from operator import attrgetter
 from typing import TYPE_CHECKING, Generic, TypeVar
 from zlib import crc32
 
 from core.commit import Accepted, Fork, StaleVerdict, Verdict
 from core.errors import NeedsUpgrade
-from core.eventlog.index import Batch, Index, Mark, StreamRow
-from core.judge import judge
+from core.eventlog.index import VERSION_MAX, Batch, CommitRow, Index, Mark, StreamRow
+from core.judge import FIRST_VERSION, judge
 from core.limits import FORMAT, HEADS_CACHED_MAX, VERDICTS_CACHED_MAX
 
 if TYPE_CHECKING:
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 
 _V = TypeVar("_V")
 _First = tuple[str, Accepted | StaleVerdict]
+_Replayed = tuple[
+    str, int, int
+]  # intent, position and number of one accepted event; a million stay small
+_POSITION, _FIRST_SEQ = attrgetter("position"), attrgetter("first_seq")
 
 
 class TwoGenerations(Generic[_V]):
@@ -65,9 +71,12 @@ class ShardState:
         self.indexed = mark.position
         self.batch = Batch()
         self.fresh: dict[str, list[StreamRow]] = {}
+        self.tail: list[
+            CommitRow
+        ] = []  # accepted and not yet in the index; replaced, never shortened
         self.counts = {"accepted": 0, "duplicate": 0, "stale": 0, "fork": 0, "void": 0}
         self._heads: TwoGenerations[int] = TwoGenerations(HEADS_CACHED_MAX)
-        self._verdicts: TwoGenerations[_First] = TwoGenerations(VERDICTS_CACHED_MAX)
+        self._verdicts: TwoGenerations[_First | _Replayed] = TwoGenerations(VERDICTS_CACHED_MAX)
         self._tracked: dict[str, int | None] = {}
 
     # --- what judge asks --------------------------------------------------------------------------
@@ -82,10 +91,15 @@ class ShardState:
     def first_verdict(self, commit_id: str) -> _First | None:
         """The intent and first verdict of an id, None if never judged."""
         if commit_id in self._verdicts.young:
-            return self._verdicts.young[commit_id]
-        if commit_id not in self._verdicts.old and not self.index.bulk:
-            self._verdicts.old[commit_id] = self.index.verdicts([commit_id]).get(commit_id)
-        return self._verdicts.old.get(commit_id)
+            found = self._verdicts.young[commit_id]
+        else:
+            if commit_id not in self._verdicts.old and not self.index.bulk:
+                self._verdicts.old[commit_id] = self.index.verdicts([commit_id]).get(commit_id)
+            found = self._verdicts.old.get(commit_id)
+        if found is None or isinstance(found[1], Accepted | StaleVerdict):
+            return found
+        intent, position, seq = found
+        return intent, Accepted(position, range(seq, seq + 1))
 
     def tracked(self, name: str) -> int | None:
         """The last tracking position of a name, None if there is none."""
@@ -127,6 +141,38 @@ class ShardState:
                 self._void(offset, nth, "not a commit of this shard")
         self.next_offset = offset + 1
         return verdicts
+
+    def replay_facts(
+        self, offset: int, raws: Sequence[bytes], claims: Sequence[Claim] | None
+    ) -> bool:
+        """Judge a record of a bulk load whose commits are all single facts with ids never seen.
+
+        False, and nothing done, where that is not so. The outcome is that of `judge`, which a property
+        test compares; it is done for the whole record at once because a lost index waits for it.
+        """
+        assert offset == self.next_offset
+        if not self.index.bulk or claims is None or not _single_facts(claims):
+            return False
+        verdicts, heads, digest = self._verdicts.young, self._heads.young, self.digest
+        ids = [claim.id for claim in claims]
+        if len(set(ids)) < len(ids) or not verdicts.keys().isdisjoint(ids):
+            return False
+        judged, events = self.batch.judged, self.batch.events
+        position, seq = self.position, self.seq
+        for raw, claim in zip(raws, claims, strict=True):
+            position += 1
+            seq += 1
+            digest = sha256(digest + b"A" + raw).digest()
+            stream = claim.events[0].stream
+            head = heads.get(stream)
+            heads[stream] = version = FIRST_VERSION if head is None else head + 1
+            verdicts[claim.id] = (claim.intent, position, seq)
+            events += (seq, stream, version, position, 0)
+            judged += (position, claim.id, claim.intent, seq, 1, None, None, raw, crc32(raw))
+        self.position, self.seq, self.digest = position, seq, digest
+        self.counts["accepted"] += len(claims)
+        self.next_offset = offset + 1
+        return True
 
     def void_record(self, offset: int, reason: str) -> None:
         """Pass over a record that is not ours: counted and kept note of."""
@@ -172,6 +218,8 @@ class ShardState:
                     StreamRow(version, seq, position, nth, raw)
                 )
             seq += 1
+        if not bulk and seq > first:
+            self.tail.append(CommitRow(position, first, raw))
         self.seq = seq - 1
         self.batch.judged += (
             position, claim.id, claim.intent, first, len(versions), None, None, raw, crc32(raw),
@@ -218,8 +266,11 @@ class ShardState:
                 del rows[0]
             else:
                 del self.fresh[stream]
-        self._heads.rotate(self.position, self.indexed)
-        self._verdicts.rotate(self.position, self.indexed)
+        if self.tail:
+            self.tail = self.tail[bisect_right(self.tail, mark.position, key=_POSITION) :]
+        if not self.index.bulk:  # in a bulk load memory is all that judging has
+            self._heads.rotate(self.position, self.indexed)
+            self._verdicts.rotate(self.position, self.indexed)
 
     def heads(self, streams: Iterable[str]) -> dict[str, int]:
         """The last versions of those of `streams` that have been seen. From any thread."""
@@ -234,12 +285,56 @@ class ShardState:
         found.update(self.index.heads(unknown))
         return found
 
-    def stream(self, stream: str, gt: int = -1, lte: int = 2**62) -> list[StreamRow]:
-        """The stream's events in order, also those that are not in the index yet. From any thread."""
-        fresh = list(
-            self.fresh.get(stream, ())
-        )  # before the index: what leaves here is there by then
-        rows = self.index.stream(stream, gt, lte)
-        last = rows[-1].version if rows else gt
-        rows.extend(row for row in fresh if last < row.version <= lte)
+    def tracked_now(self, name: str) -> int | None:
+        """As `tracked`. From any thread: it leaves the memory of judging alone."""
+        if name not in self._tracked:
+            found = self.index.tracked(name)
+            return self._tracked.get(name, found)
+        return self._tracked[name]
+
+    def stream(
+        self,
+        stream: str,
+        gt: int = -1,
+        lte: int = VERSION_MAX,
+        *,
+        desc: bool = False,
+        limit: int = -1,
+    ) -> list[StreamRow]:
+        """The stream's events in order (or back to front, at most `limit`), also those that are not in the
+        index yet. From any thread.
+        """
+        # Before the index: what leaves here is there by then.
+        fresh = [row for row in self.fresh.get(stream, ())[:] if gt < row.version <= lte]
+        if not desc:
+            rows = self.index.stream(stream, gt, lte, limit=limit)
+            last = rows[-1].version if rows else gt
+            rows.extend(row for row in fresh if last < row.version)
+        else:
+            rows = fresh[::-1]
+            lte = min(lte, rows[-1].version - 1) if rows else lte
+            rows.extend(self.index.stream(stream, gt, lte, desc=True, limit=limit))
+        return rows if limit < 0 else rows[:limit]
+
+    def commits_from(self, seq: int, limit: int) -> list[CommitRow]:
+        """Accepted commits from the one with event number `seq` on, also those that are not in the index
+        yet; at most `limit`. From any thread.
+        """
+        tail = self.tail  # before the index, as above
+        rows = self.index.commits_from(seq, limit)
+        if rows:
+            here = bisect_right(tail, rows[-1].position, key=_POSITION)
+        else:
+            here = max(0, bisect_right(tail, seq, key=_FIRST_SEQ) - 1)
+        rows.extend(tail[here : here + limit - len(rows)])
         return rows
+
+
+def _single_facts(claims: Sequence[Claim]) -> bool:
+    return all(
+        len(claim.events) == 1
+        and claim.events[0].version is None
+        and claim.tracking is None
+        and claim.raises_format is None
+        for claim in claims
+    )
