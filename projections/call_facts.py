@@ -1,0 +1,167 @@
+"""A call's events as compact facts: what the fold of its entries needs, and nothing personal beyond a hash."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from core.calls import (
+    CallAbandoned,
+    CallAnswered,
+    CallbackRequested,
+    CallDeflected,
+    CallDiverted,
+    CallEnded,
+    CallLeft,
+    CallNotTaken,
+    CallOffered,
+    CallQueued,
+    CallRefused,
+    CallTimedOut,
+    CallTransferred,
+    CallWrappedUp,
+)
+from core.eventlog.codec import decode_event
+from core.vocabulary import EntryOutcome, Origin
+from projections.times import micros
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from projections.base import Fed
+
+LATE_AFTER_S: Final = 300.0  # a fact told later than this after it happened marks its entry as late
+
+ENTER, ANSWER, END, REFUSE, NOT_TAKEN, WRAP, OFFER, RESTART = range(8)
+EXIT: Final = 8  # and above: one kind for each outcome of an entry that nobody answered
+_EXITS: Final = (
+    EntryOutcome.ABANDONED,
+    EntryOutcome.TIMED_OUT,
+    EntryOutcome.CALLBACK,
+    EntryOutcome.DEFLECTED,
+    EntryOutcome.DIVERTED,
+    EntryOutcome.OTHER,
+)
+OUTCOME_OF: Final[Mapping[int, str]] = {EXIT + n: outcome.value for n, outcome in enumerate(_EXITS)}
+_KIND_OF: Final = {outcome: EXIT + n for n, outcome in enumerate(_EXITS)}
+
+LIVE, LOCAL, PAPER = range(3)  # where a fact came from, the worst last
+LATE: Final = 4  # a bit beside it
+
+
+class CallFact(NamedTuple):
+    """One fact of a call, as it is kept beside its rows.
+
+    `at_us` is when it happened (microseconds since the epoch) and `seq` its place in the log, which decides
+    between facts of one moment. `word` is the group, the channel or the outcome of the wrap-up; `flag` whether
+    the group is known, or the call was transferred.
+    """
+
+    at_us: int
+    seq: int
+    kind: int
+    queue: str = ""
+    agent: str | None = None
+    wait_s: float | None = None
+    talk_s: float | None = None
+    word: str | None = None
+    flag: bool = False
+    caller_ref: str | None = None
+    mark: int = LIVE
+
+
+def call_fact(fed: Fed) -> CallFact | None:
+    """The fact that an event of a call tells; None where it changes no figure.
+
+    Raises: Corrupt where it cannot be read.
+    """
+    logged = fed.event
+    event = decode_event(logged.type, logged.schema, logged.data)
+    if event is None:
+        return None
+    mark = mark_of(fed.commit.origin, logged.occurred_at, fed.commit.recorded_at)
+    return _BUILD[logged.type](event, micros(logged.occurred_at), fed.seq, mark)
+
+
+def mark_of(origin: str, occurred_at: datetime, recorded_at: datetime) -> int:
+    """`LIVE`, `LOCAL` or `PAPER` by the commit's origin, with `LATE` where it was told long afterwards."""
+    kind = origin.partition(":")[0]
+    mark = LOCAL if kind == Origin.RESERVE else PAPER if kind == Origin.PAPER else LIVE
+    late = (recorded_at - occurred_at).total_seconds() > LATE_AFTER_S
+    return mark | LATE if late else mark
+
+
+def worse(one: int, other: int) -> int:
+    """The mark of something that rests on two facts."""
+    return max(one & 3, other & 3) | (one | other) & LATE
+
+
+def _entered(e: CallQueued, at: int, seq: int, mark: int) -> CallFact:
+    return CallFact(
+        at, seq, ENTER, e.queue, None, None, None, e.group, e.group_known, e.caller_ref, mark
+    )
+
+
+def _refused(e: CallRefused, at: int, seq: int, mark: int) -> CallFact:
+    return CallFact(at, seq, REFUSE, e.queue, None, None, None, e.group, e.group_known, None, mark)
+
+
+def _answered(e: CallAnswered, at: int, seq: int, mark: int) -> CallFact:
+    return CallFact(at, seq, ANSWER, e.queue, e.agent, e.wait_s, mark=mark)
+
+
+def _ended(e: CallEnded, at: int, seq: int, mark: int) -> CallFact:
+    return CallFact(at, seq, END, e.queue, e.agent, e.wait_s, e.talk_s, mark=mark)
+
+
+def _transferred(e: CallTransferred, at: int, seq: int, mark: int) -> CallFact:
+    return CallFact(at, seq, END, e.queue, e.agent, e.wait_s, e.talk_s, flag=True, mark=mark)
+
+
+def _not_taken(e: CallNotTaken, at: int, seq: int, mark: int) -> CallFact | None:
+    if e.reason != "no_answer":
+        return None
+    return CallFact(at, seq, NOT_TAKEN, e.queue, e.agent, mark=mark)
+
+
+def _wrapped(e: CallWrappedUp, at: int, seq: int, mark: int) -> CallFact:
+    return CallFact(at, seq, WRAP, "", e.agent, e.wrap_up_s, word=e.outcome, mark=mark)
+
+
+def _offered(e: CallOffered, at: int, seq: int, mark: int) -> CallFact:
+    return CallFact(at, seq, OFFER, word=e.channel, mark=mark)
+
+
+_Left = (
+    CallAbandoned | CallTimedOut | CallbackRequested | CallDeflected | CallDiverted | CallLeft
+)
+
+
+def _exit(outcome: EntryOutcome) -> Callable[[_Left, int, int, int], CallFact]:
+    kind = _KIND_OF[outcome]
+
+    def build(e: _Left, at: int, seq: int, mark: int) -> CallFact:
+        return CallFact(at, seq, kind, e.queue, None, e.wait_s, mark=mark)
+
+    return build
+
+
+_BUILD: Final[Mapping[str, Callable[..., CallFact | None]]] = {
+    CallQueued.TOPIC: _entered,
+    CallRefused.TOPIC: _refused,
+    CallAnswered.TOPIC: _answered,
+    CallEnded.TOPIC: _ended,
+    CallTransferred.TOPIC: _transferred,
+    CallNotTaken.TOPIC: _not_taken,
+    CallWrappedUp.TOPIC: _wrapped,
+    CallOffered.TOPIC: _offered,
+    CallAbandoned.TOPIC: _exit(EntryOutcome.ABANDONED),
+    CallTimedOut.TOPIC: _exit(EntryOutcome.TIMED_OUT),
+    CallbackRequested.TOPIC: _exit(EntryOutcome.CALLBACK),
+    CallDeflected.TOPIC: _exit(EntryOutcome.DEFLECTED),
+    CallDiverted.TOPIC: _exit(EntryOutcome.DIVERTED),
+    CallLeft.TOPIC: _exit(EntryOutcome.OTHER),
+}
+CALL_TOPICS: Final = frozenset(_BUILD)
+
+
