@@ -1,7 +1,7 @@
 """One table of what a person can do and with which key, for the web and for the terminal.
 
-The texts are Swedish, because they are gettext's message ids; English stands in its catalogue. A city may
-give other keys; these are the defaults.
+The texts are Swedish, because they are gettext's message ids; English stands in its catalogue. A
+city may give other keys; these are the defaults.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something a person can do. `text` is the message id; a key is None where the action has none there."""
+    """Something a person can do.
+
+    `text` is the message id; a key is None where the action has none there.
+    """
 
     id: str
     text: str
@@ -51,7 +54,7 @@ assert len(ACTIONS) == len(_TABLE), "two actions have one id"
 
 
 def wrap_up_actions(directory: Directory) -> list[Action]:
-    """The outcomes that a contact can be wrapped up with, each with its one key from the catalogue."""
+    """What a contact can be wrapped up with, each with its one key from the catalogue."""
     return [
         Action(f"wrap_up:{key}", str(row.get("name", key)), str(row["key"]), str(row["key"]))
         for key, row in directory.rows("wrap_up").items()

@@ -1,35 +1,29 @@
-"""Load, decide, propose: what every command goes through, through the port and the library's repository.
+"""Load, decide, propose: what every command goes through.
 
-Deciding on a state and recording the outcome are two moments; between them somebody else may be first. The
-log decides: a decision carries the versions it was made for, is `Stale` where they do not follow, and is
-then decided again under the next id of its chain. Whoever repeats a command, at this node or another, walks
-the same chain of ids, and so gets the same answer.
+Deciding on a state and recording the outcome are two moments; between them somebody else may be
+first. The log decides: a decision carries the versions it was made for, is `Stale` where they do
+not follow, and is then decided again under the next id of its chain. Whoever repeats a command, at
+this node or another, walks the same chain of ids, and so gets the same answer.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from eventsourcing.application import AggregateNotFoundError, Repository
-from eventsourcing.persistence import (
-    AggregateRecorder,
-    EventStore,
-    JSONTranscoder,
-    Mapper,
-    StoredEvent,
-)
+from eventsourcing.persistence import EventStore
 
 from core.call_rules import CALLS
 from core.calls import without_caller
 from core.cases import CASES
 from core.commit import Accepted, Answer, Draft, Fork, Happened, Recorded, attempt_id, first_of
 from core.errors import Corrupt, Invalid, Refused, Stale
-from core.limits import DECISION_ATTEMPTS_MAX, SNAPSHOT_EVERY_VERSIONS, SNAPSHOTS_KEPT_MAX
+from core.held import HeldMapper, PortRecorder, SnapshotRecorder
+from core.limits import DECISION_ATTEMPTS_MAX, SNAPSHOT_EVERY_VERSIONS
 from core.shifts import SHIFTS
 from core.vocabulary import Origin, kind_of
 
@@ -75,114 +69,10 @@ class Loaded(Generic[State]):
         return self.version
 
 
-@dataclass(frozen=True)
-class Held(StoredEvent):
-    """A stored event that is in memory already, so that nothing is encoded to be decoded at once."""
-
-    held: Any = None
-
-
-class HeldMapper(Mapper[str]):
-    """The library's mapper for what is in memory."""
-
-    def __init__(self) -> None:
-        super().__init__(JSONTranscoder())
-
-    def to_stored_event(self, domain_event: Any) -> StoredEvent:
-        """`domain_event`, held."""
-        return Held(
-            domain_event.originator_id, domain_event.originator_version, "", b"", domain_event
-        )
-
-    def to_domain_event(self, stored_event: StoredEvent) -> Any:
-        """What is held."""
-        return cast(Held, stored_event).held
-
-
-class PortRecorder(AggregateRecorder):
-    """The library's recorder on a port: it reads; recording goes through the port, with a commit's id."""
-
-    def __init__(self, port: Port) -> None:
-        super().__init__()
-        self._port = port
-
-    def insert_events(
-        self,
-        stored_events: Sequence[StoredEvent],  # noqa: ARG002 -- the library's signature
-        **kwargs: Any,  # noqa: ARG002
-    ) -> Sequence[int] | None:
-        """Raises: AssertionError, always."""
-        raise AssertionError("commits are proposed through the port")
-
-    def select_events(
-        self,
-        originator_id: UUID | str,
-        *,
-        gt: int | None = None,
-        lte: int | None = None,
-        desc: bool = False,
-        limit: int | None = None,
-    ) -> Sequence[StoredEvent]:
-        """The stream's events, held."""
-        found = [
-            Held(recorded.stream, recorded.version, recorded.event.TOPIC, b"", recorded)
-            for recorded in self._port.load(str(originator_id))
-            if (gt is None or recorded.version > gt) and (lte is None or recorded.version <= lte)
-        ]
-        if desc:
-            found.reverse()
-        return found[:limit]
-
-
-class SnapshotRecorder(AggregateRecorder):
-    """The last snapshot of each of the streams in use, in memory: what is lost is read again.
-
-    Bound: `SNAPSHOTS_KEPT_MAX` streams; those not used for longest go first.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._last: OrderedDict[str, StoredEvent] = OrderedDict()
-
-    def insert_events(
-        self,
-        stored_events: Sequence[StoredEvent],
-        **kwargs: Any,  # noqa: ARG002 -- the library's signature
-    ) -> Sequence[int] | None:
-        """Keep these snapshots instead of the streams' earlier ones."""
-        for stored in stored_events:
-            self._last[str(stored.originator_id)] = stored
-            self._last.move_to_end(str(stored.originator_id))
-        while len(self._last) > SNAPSHOTS_KEPT_MAX:
-            self._last.popitem(last=False)
-        return None
-
-    def select_events(
-        self,
-        originator_id: UUID | str,
-        *,
-        gt: int | None = None,
-        lte: int | None = None,
-        desc: bool = False,  # noqa: ARG002 -- there is at most one
-        limit: int | None = None,
-    ) -> Sequence[StoredEvent]:
-        """The stream's snapshot, where its version is wanted."""
-        stored = self._last.get(str(originator_id))
-        if stored is None or limit == 0:
-            return []
-        version = stored.originator_version
-        return [stored] if (gt is None or version > gt) and (lte is None or version <= lte) else []
-
-    def version_of(self, stream: str) -> int:
-        """The version of the stream's snapshot; 0 where there is none."""
-        stored = self._last.get(stream)
-        return stored.originator_version if stored else 0
-
-
 def projector(
     decider: Decider[State],
 ) -> Callable[[Loaded[State] | None, Iterable[Any]], Loaded[State] | None]:
-    """The library's `projector_func` for a decider: from a snapshot or nothing, through the events."""
+    """The library's `projector_func` for a decider: from a snapshot, or nothing, through events."""
 
     def project(start: Loaded[State] | None, events: Iterable[Any]) -> Loaded[State] | None:
         loaded = start
@@ -200,8 +90,8 @@ def projector(
 class Application:
     """Handles commands: loads their stream, decides, proposes, and answers when the log has judged.
 
-    On one loop, the port's. `events` is the library's event store to load from; by default one that reads
-    through the port.
+    On one loop, the port's. `events` is the library's event store to load from; by default one that
+    reads through the port.
     """
 
     def __init__(
@@ -219,10 +109,13 @@ class Application:
         self._under_way: set[asyncio.Task[Answer]] = set()
 
     async def handle(self, command: Command, origin: str = Origin.DESK) -> Answer:
-        """Do what `command` asks, or say why not. An answer without `recorded` events: it was so already.
+        """Do what `command` asks, or say why not.
 
-        Raises: Refused (the rule that said no), Stale (somebody was first, also after the bounded attempts),
-        Unavailable, IdUsedBefore. All are final for the command's id, save Unavailable: ask again with it.
+        An answer without `recorded` events: it was so already.
+
+        Raises: Refused (the rule that said no), Stale (somebody was first, also after the bounded
+        attempts), Unavailable, IdUsedBefore. All are final for the command's id, save Unavailable:
+        ask again with it.
         """
         directory = self._directory()
         command.check(directory)
@@ -303,9 +196,9 @@ class Application:
         answer: Answer,
         upto: int,
     ) -> Answer:
-        """The answer where the id is used up by an empty commit: whoever asks gets what the state *there* gives.
+        """The answer where an empty commit used up the id: what the state at that commit gives.
 
-        Not what it gave when this attempt was decided: another node, or a repeat, decided on another state.
+        Not what this attempt was decided on: another node, or a repeat, decided on another state.
         """
         state = decider.initial
         for recorded in self._stream(command.stream):
@@ -346,7 +239,7 @@ def fact_draft(  # noqa: PLR0913 -- a fact has these parts
     occurred_at: datetime,
     cause: str | None = None,
 ) -> Draft:
-    """The draft of facts about one stream, which happened at one time: without versions, never refused."""
+    """The draft of facts about one stream at one time: without versions, never refused."""
     happened = tuple(Happened(stream, event, occurred_at) for event in events)
     return Draft(id, asking, actor, origin, happened, cause, about=stream)
 
@@ -354,7 +247,8 @@ def fact_draft(  # noqa: PLR0913 -- a fact has these parts
 class GuardedPort:
     """A port that keeps nothing about callers of excluded groups (R11), whatever hands it drafts.
 
-    Facts from exchanges, journals and paper go through it; `core.calls.without_caller` says what is emptied.
+    Facts from exchanges, journals and paper go through it; `core.calls.without_caller` says what is
+    emptied.
     """
 
     def __init__(self, port: Port, directory: DirectoryNow) -> None:

@@ -1,7 +1,7 @@
 """What may be done with a call from a desk: commands, refusals, and the decider.
 
-Exchanges report facts; these commands ask for permission. Each is quiet where what it asks for is so already,
-which makes it safe to send twice.
+Exchanges report facts; these commands ask for permission. Each is quiet where what it asks for is
+so already, which makes it safe to send twice.
 """
 
 from __future__ import annotations
@@ -95,7 +95,10 @@ class CallCommand(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class OfferCall(CallCommand):
-    """A call has come in. The caller is no part of the intent: of an excluded area no hash is kept either."""
+    """A call has come in.
+
+    The caller is no part of the intent: of an excluded area no hash is kept either.
+    """
 
     channel: str = Channel.PHONE
     dialled: str | None = None

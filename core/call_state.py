@@ -52,7 +52,8 @@ WITH_AGENT: Final = frozenset({Phase.TALKING, Phase.HELD})
 class CallState:
     """One call. `agent` has it now or had it last; `talked` are all who had a part, in order.
 
-    `outcomes` pairs an agent with the wrap-up's outcome; `passed` is the last transfer (agent, how, to).
+    `outcomes` pairs an agent with the wrap-up's outcome; `passed` is the last transfer (agent, how,
+    to).
     """
 
     phase: Phase = Phase.UNKNOWN

@@ -1,7 +1,7 @@
 """Calls: what an exchange and an agent tell of one call, and what may be done with it.
 
-One stream for each call, `call/<exchange>/<uniqueid>`. A call may enter several queues, and the same one
-again; the unit of statistics is the entry. Nearly all of it are facts: `evolve` is total.
+One stream for each call, `call/<exchange>/<uniqueid>`. A call may enter several queues, and the
+same one again; the unit of statistics is the entry. Nearly all of it are facts: `evolve` is total.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CallOffered(Event):
-    """A call came in. `dialled` is the city's own number, `ivr_choice` the key pressed (R22, R26)."""
+    """A call came in.
+
+    `dialled` is the city's own number, `ivr_choice` the key pressed (R22, R26).
+    """
 
     TOPIC: ClassVar[str] = "call.offered"
     channel: str
@@ -33,9 +36,10 @@ class CallOffered(Event):
 class CallQueued(Event):
     """A call entered a queue; the wait starts here, not in the menu.
 
-    `queue` is the exchange's own name, `group` our answer group's id; `group_known` is False where the
-    catalogue has no such queue and the group got its name. For an excluded group (R11) `caller` and
-    `caller_ref` are None, whatever the exchange sent. `place` is the position in the queue at entry.
+    `queue` is the exchange's own name, `group` our answer group's id; `group_known` is False where
+    the catalogue has no such queue and the group got its name. For an excluded group (R11) `caller`
+    and `caller_ref` are None, whatever the exchange sent. `place` is the position in the queue at
+    entry.
     """
 
     TOPIC: ClassVar[str] = "call.queued"
@@ -87,7 +91,10 @@ class CallResumed(Event):
 
 @dataclass(frozen=True)
 class CallTransferred(Event):
-    """The agent passed the call on; it ends the agent's part. `how` is `blind`, `warm` or `person`."""
+    """The agent passed the call on; it ends the agent's part.
+
+    `how` is `blind`, `warm` or `person`.
+    """
 
     TOPIC: ClassVar[str] = "call.transferred"
     queue: str
@@ -181,7 +188,10 @@ class CallbackMade(Event):
 
 @dataclass(frozen=True)
 class CallEnded(Event):
-    """The talk ended. `by` is `agent` or `caller`; waits and talks are the exchange's own figures."""
+    """The talk ended.
+
+    `by` is `agent` or `caller`; waits and talks are the exchange's own figures.
+    """
 
     TOPIC: ClassVar[str] = "call.ended"
     queue: str
@@ -217,7 +227,10 @@ class CallNoted(Event):
 
 @dataclass(frozen=True)
 class ExchangeRestarted(Event):
-    """The exchange's queues started anew: calls that were in them are gone. In `exchange/<name>`."""
+    """The exchange's queues started anew: calls that were in them are gone.
+
+    In `exchange/<name>`.
+    """
 
     TOPIC: ClassVar[str] = "exchange.restarted"
     exchange: str
@@ -260,8 +273,8 @@ KINDS: Final[dict[str, type[Event]]] = {
 }
 
 
-# What is emptied in the events of an excluded group, whatever the source sent (R11). An event class of calls
-# with a field of free form has to stand here or in the test that lists the harmless ones.
+# What is emptied in the events of an excluded group, whatever the source sent (R11). An event class
+# of calls with a field of free form has to stand here or in the test that lists the harmless ones.
 _NOT_KEPT: Final[dict[type[Event], dict[str, object]]] = {
     CallOffered: {"caller": None, "caller_ref": None},
     CallQueued: {"caller": None, "caller_ref": None},
@@ -274,8 +287,8 @@ _NOT_KEPT: Final[dict[type[Event], dict[str, object]]] = {
 def without_caller(event: Event, directory: Directory) -> Event:
     """The event as it may be kept: for an excluded group without number, hash and text (R11).
 
-    Every source of facts about calls passes its events through here; deciders do so themselves.
-    An offered call names no queue: it goes by the groups that its dialled number and key may lead to.
+    Every source of facts about calls passes its events through here; deciders do so themselves. An
+    offered call names no queue: it goes by the groups that its dialled number and key may lead to.
     """
     emptied = _NOT_KEPT.get(type(event))
     if emptied is None or not _is_excluded(event, directory):

@@ -1,4 +1,7 @@
-"""Cases so far: registered from a contact, categorised, closed. The stream is `case/<authority>/<id>`."""
+"""Cases so far: registered from a contact, categorised, closed.
+
+The stream is `case/<authority>/<id>`.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CaseRegistered(Event):
-    """A case was opened. `contact` is the call's stream, where there was one; `number` is shown to people."""
+    """A case was opened.
+
+    `contact` is the call's stream, where there was one; `number` is shown to people.
+    """
 
     TOPIC: ClassVar[str] = "case.registered"
     number: str
@@ -45,7 +51,10 @@ class CaseCategorised(Event):
 
 @dataclass(frozen=True)
 class CaseClosed(Event):
-    """The case was closed with an outcome. `first_contact` says that no further contact was needed."""
+    """The case was closed with an outcome.
+
+    `first_contact` says that no further contact was needed.
+    """
 
     TOPIC: ClassVar[str] = "case.closed"
     outcome: str

@@ -1,8 +1,9 @@
 """What is common to all deciders: a command, a decider, and what becomes of both.
 
-A command is what somebody asks for; it carries its id, the time and who asks, so that a decider needs no
-clock. A decider is three pure functions: `initial`, `evolve(state, recorded)` and `decide(state, command)`.
-The same ones run in the server, in the reserve terminal and in a simulation.
+A command is what somebody asks for; it carries its id, the time and who asks, so that a decider
+needs no clock. A decider is three pure functions: `initial`, `evolve(state, recorded)` and
+`decide(state, command)`. The same ones run in the server, in the reserve terminal and in a
+simulation.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ class Command:
     def check(self, directory: Directory) -> None:  # noqa: ARG002 -- subclasses look things up in it
         """Look at the command by itself, before anything is loaded or proposed.
 
-        Raises: Refused where it can never be done, whatever the stream's state: such a "no" leaves no
-        trace in the log, so that of an excluded area not even a hash is kept.
+        Raises: Refused where it can never be done, whatever the stream's state: such a "no" leaves
+        no trace in the log, so that of an excluded area not even a hash is kept.
         """
         if self.now.tzinfo is None:
             raise Invalid("now has no time zone", field="now")
@@ -100,8 +101,8 @@ def _plain(value: object) -> object:
 class Decider(Generic[State]):
     """The rules of one kind of stream.
 
-    `evolve` is total: what contradicts the state is marked in it, never raised. `decide` gives the events
-    that the command leads to, none where there is nothing to do, or raises `Refused`.
+    `evolve` is total: what contradicts the state is marked in it, never raised. `decide` gives the
+    events that the command leads to, none where there is nothing to do, or raises `Refused`.
     """
 
     name: str

@@ -1,8 +1,9 @@
 """Personal data: in clear only in memory, sealed in the log, gone when its key is gone.
 
-A field of an event that is `PersonalField` holds a `Personal` when it is written. The codec seals it with
-a key of its subject (AES-256-GCM; commit id, event index and field as associated data). What is read back
-is a `Personal` again, `ERASED` where the key is gone, or a `Sealed` where nobody asked for it to be opened.
+A field of an event that is `PersonalField` holds a `Personal` when it is written. The codec seals
+it with a key of its subject (AES-256-GCM; commit id, event index and field as associated data).
+What is read back is a `Personal` again, `ERASED` where the key is gone, or a `Sealed` where nobody
+asked for it to be opened.
 
 One city secret yields the intent, look-up and wrapping keys by HKDF (design §3).
 """
@@ -33,7 +34,10 @@ class Personal:
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A personal field as the log holds it: `key` is the key's id, `box` base64 of nonce and ciphertext."""
+    """A personal field as the log holds it.
+
+    `key` is the key's id, `box` base64 of nonce and ciphertext.
+    """
 
     key: str
     box: str = field(repr=False)
@@ -72,7 +76,10 @@ class CitySecret:
         self.fingerprint = _hkdf(secret, b"kontaktcenter fingerprint 1")[:8].hex()
 
     def intent(self, asking: str) -> str:
-        """The keyed hash of what identifies the asking; a bare one of a phone number could be guessed."""
+        """The keyed hash of what identifies the asking.
+
+        A bare one of a phone number could be guessed.
+        """
         return hmac.digest(self.intent_key, asking.encode(), "sha256")[:16].hex()
 
     def caller_ref(self, number: str) -> str:
@@ -87,7 +94,9 @@ def _hkdf(secret: bytes, purpose: bytes) -> bytes:
 
 
 def seal(value: Personal, key: DataKey, place: str, nonce: bytes) -> Sealed:
-    """Seal `value` for one `place` (`commit id/event index/field`); a box moved elsewhere does not open.
+    """Seal `value` for one `place` (`commit id/event index/field`).
+
+    A box moved elsewhere does not open.
 
     `nonce` is 12 fresh random bytes.
     """
@@ -97,7 +106,10 @@ def seal(value: Personal, key: DataKey, place: str, nonce: bytes) -> Sealed:
 
 
 def open_sealed(sealed: Sealed, key: DataKey, place: str) -> Personal:
-    """The value that was sealed for `place`. Raises: ValueError where box, key or place do not fit."""
+    """The value that was sealed for `place`.
+
+    Raises: ValueError where box, key or place do not fit.
+    """
     from cryptography.exceptions import InvalidTag  # noqa: PLC0415 -- the terminal starts without it
 
     try:
@@ -120,7 +132,10 @@ def wrap(key: DataKey, secret: CitySecret, nonce: bytes) -> bytes:
 
 
 def unwrap(key_id: str, wrapped: bytes, secret: CitySecret) -> DataKey:
-    """The key again. Raises: ValueError where the city secret is another, or the bytes are damaged."""
+    """The key again.
+
+    Raises: ValueError where the city secret is another, or the bytes are damaged.
+    """
     from cryptography.exceptions import InvalidTag  # noqa: PLC0415 -- the terminal starts without it
 
     try:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AgentSignedOn(Event):
-    """The agent signed on to `groups` (the exchange's queue names or our groups) with `levels` (R8)."""
+    """The agent signed on to `groups` (an exchange's queues or our groups) with `levels` (R8)."""
 
     TOPIC: ClassVar[str] = "shift.signed_on"
     agent: str
@@ -129,7 +129,8 @@ class ShiftState:
 def evolve(state: ShiftState, recorded: Recorded) -> ShiftState:
     """The shift after one more event. Total: a fact that does not fit is taken and marked.
 
-    An exchange tells of pauses without a sign-on, because its members are configured: no contradiction.
+    An exchange tells of pauses without a sign-on, because its members are configured: no
+    contradiction.
     """
     event = recorded.event
     why = None

@@ -1,7 +1,7 @@
 """The catalogue's entries: authorities, answer groups, case types and the rest of the taxonomy.
 
-One stream for each entry, `catalogue/<section>/<key>`, so that a change is an event and nothing is rewritten.
-`Directory` is the whole catalogue as it stands, folded from those events.
+One stream for each entry, `catalogue/<section>/<key>`, so that a change is an event and nothing is
+rewritten. `Directory` is the whole catalogue as it stands, folded from those events.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 ANY_AUTHORITY: Final = "*"
 _IMPORT: Final = "taxonomy"
 
-# Each section's natural key. A section that is not here is a fault: a misspelt one would vanish in silence.
+# Each section's natural key. A section that is not here is a fault: a misspelt one would vanish in
+# silence.
 _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "authority": ("code",),
     "conflict_pair": ("a", "b"),
@@ -71,7 +72,10 @@ class EntryRemoved(Event):
 
 @dataclass(frozen=True)
 class AnswerGroup:
-    """An answer group (*svarsgrupp*). `partition` is the codes of the authorities whose matters it answers."""
+    """An answer group (*svarsgrupp*).
+
+    `partition` is the codes of the authorities whose matters it answers.
+    """
 
     id: str
     queue: str
@@ -84,7 +88,10 @@ class AnswerGroup:
 
 @dataclass(frozen=True)
 class Authority:
-    """A board or company that owns matters (*nämnd, bolag*). `excluded`: recognise, connect, keep nothing (R11)."""
+    """A board or company that owns matters (*nämnd, bolag*).
+
+    `excluded`: recognise, connect, keep nothing (R11).
+    """
 
     code: str
     name: str
@@ -104,7 +111,9 @@ class CaseType:
 
 @dataclass(frozen=True)
 class Directory:
-    """The catalogue as it stands: `entries[section][key]` is a row; groups by the exchange's queue name.
+    """The catalogue as it stands: `entries[section][key]` is a row.
+
+    Groups by the exchange's queue name.
 
     `revisions[section][key]` counts how often the entry was set or withdrawn.
     """
@@ -114,7 +123,10 @@ class Directory:
 
     @classmethod
     def of(cls, events: Iterable[Event], start: Directory | None = None) -> Directory:
-        """The catalogue after `events`, in their order, on top of `start`; other events change nothing."""
+        """The catalogue after `events`, in their order, on top of `start`.
+
+        Other events change nothing.
+        """
         before = start or cls()
         entries = {section: dict(rows) for section, rows in before.entries.items()}
         revisions = {section: dict(counts) for section, counts in before.revisions.items()}
@@ -159,7 +171,10 @@ class Directory:
         return {group.queue: group for group in self.groups.values()}
 
     def group_of_queue(self, queue: str) -> AnswerGroup:
-        """The answer group of a queue; an unknown queue gets a group of its own name, `known=False`."""
+        """The answer group of a queue.
+
+        An unknown queue gets a group of its own name, `known=False`.
+        """
         known = self._by_queue.get(queue)
         return known or AnswerGroup(queue, queue, queue, "", (), known=False)
 
@@ -168,7 +183,9 @@ class Directory:
         return self.groups.get(group)
 
     def groups_of_choice(self, dialled: str | None, ivr_choice: str | None) -> list[AnswerGroup]:
-        """The groups that a dialled number and a key may lead to (R22, R26); empty where nobody knows.
+        """The groups that a dialled number and a key may lead to (R22, R26).
+
+        Empty where nobody knows.
 
         Before the key is known these are all the groups of the menu.
         """
@@ -184,7 +201,9 @@ class Directory:
         return [group for group in found if group is not None]
 
     def is_excluded(self, group: str) -> bool:
-        """Whether nothing about callers may be kept for this group: an authority of its partition is excluded.
+        """Whether nothing about callers may be kept for this group.
+
+        An authority of its partition is excluded.
 
         `group` is a group's id or a queue's name, because a source may know only the latter.
         """
@@ -241,10 +260,10 @@ def _digits(number: str) -> str:
 def read_taxonomy(
     toml_text: str, now: datetime, *, actor: str = "import", directory: Directory | None = None
 ) -> list[Draft]:
-    """The drafts that bring the catalogue to what a taxonomy file says, one for each entry that differs.
+    """The drafts that bring the catalogue to what a taxonomy file says: one for each difference.
 
-    An entry's id comes from its section, key and content, so a second import changes nothing; `directory`,
-    the catalogue as it stands, lets an entry go back to a content that it once had.
+    An entry's id comes from its section, key and content, so a second import changes nothing;
+    `directory`, the catalogue as it stands, lets an entry go back to a content that it once had.
     Raises: Invalid, listing every fault, where the file cannot be read.
     """
     faults: list[str] = []

@@ -1,4 +1,7 @@
-"""Given these events, when this command, then this happens: how the rules are specified in tests."""
+"""Given these events, when this command, then this happens.
+
+How the rules are specified in tests.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Our events to JSON and back: one codec, with sealing of personal fields and upcasting.
 
-What is written is checked by reading it first, so that nothing enters the log that cannot be read again.
-Unknown fields are ignored, a missing one fails at once, an unknown *type* is None: `judge` never looks, and
-projections count and skip it.
+What is written is checked by reading it first, so that nothing enters the log that cannot be read
+again. Unknown fields are ignored, a missing one fails at once, an unknown *type* is None: `judge`
+never looks, and projections count and skip it.
 """
 
 from __future__ import annotations
@@ -80,7 +80,10 @@ def _table(event_class: type[Event]) -> _Table:
 
 
 def _make_table(event_class: type[Event]) -> _Table:
-    """The table of a class. Its twin has the same fields in the types of the log: msgspec fills it in C."""
+    """The table of a class.
+
+    Its twin has the same fields in the types of the log: msgspec fills it in C.
+    """
     known = fields_of(event_class)
     spec: list[tuple[str, Any, Any]] = []
     for item in known:
@@ -139,7 +142,9 @@ def seal_event(event: Event, commit_id: UUID, nth: int, key_for: KeyFor, nonce: 
         if value is None:
             continue
         if not isinstance(value, Personal):
-            msg = f"{event.TOPIC}.{name} is {type(value).__name__.lower()}: only clear text can be sealed"
+            msg = (
+                f"{event.TOPIC}.{name} is {type(value).__name__.lower()}: only clear text is sealed"
+            )
             raise Invalid(msg, type=event.TOPIC, field=name)
         sealed = seal(value, key_for(value.subject), _place(commit_id, nth, name), nonce())
         data[name] = {"key": sealed.key, "box": sealed.box}
@@ -158,7 +163,9 @@ def seal_event(event: Event, commit_id: UUID, nth: int, key_for: KeyFor, nonce: 
 
 
 def decode_event(type: str, schema: int, data: bytes | msgspec.Raw) -> Event | None:  # noqa: A002
-    """The event, its personal fields still `Sealed`; None for a type that the catalogue does not know.
+    """The event, its personal fields still `Sealed`.
+
+    None for a type that the catalogue does not know.
 
     Raises: Corrupt, naming type and field; NeedsUpgrade where the schema is newer than ours.
     """
@@ -180,14 +187,16 @@ def decode_as(event_class: type[Event], schema: int, data: bytes | msgspec.Raw) 
         msg = f"{event_class.TOPIC} (schema {schema}) cannot be read: {e}"
         raise Corrupt(msg, type=event_class.TOPIC, schema=schema) from e
     event = object.__new__(event_class)
-    # Frozen, and no second pass over the fields; msgspec leaves a missing one's default to the class.
+    # Frozen, and no second pass over the fields; msgspec leaves a missing one's default to the
+    # class.
     object.__setattr__(event, "__dict__", {**table.defaults, **filled.__dict__})
     return event
 
 
 def _upcast(event_class: type[Event], schema: int, data: bytes | msgspec.Raw) -> dict[str, object]:
     if schema > event_class.SCHEMA:
-        msg = f"{event_class.TOPIC} has schema {schema}, this program knows {event_class.SCHEMA}: upgrade it"
+        known = event_class.SCHEMA
+        msg = f"{event_class.TOPIC} has schema {schema}, this program knows {known}: upgrade it"
         raise NeedsUpgrade(msg, type=event_class.TOPIC, schema=schema)
     if schema < 1:
         msg = f"{event_class.TOPIC} has schema {schema}: the first is 1"

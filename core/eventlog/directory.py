@@ -32,7 +32,10 @@ class Feed(Protocol):
 
 
 class DirectoryFollower:
-    """Call it for the catalogue as this node has it now; it reads only what is new. Safe from any thread."""
+    """Call it for the catalogue as this node has it now; it reads only what is new.
+
+    Safe from any thread.
+    """
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed

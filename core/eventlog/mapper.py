@@ -1,8 +1,9 @@
 """Our events for the `eventsourcing` library: stored events in the form of the log, and back.
 
-A stored event's `topic` is the event's type and its `state` a JSON object: the data as the log holds them,
-sealed, and what surrounds them. The library's own mapper would rebuild events without looking at them; this
-one goes through our codec, so that upcasting, ignoring and failing are the same everywhere.
+A stored event's `topic` is the event's type and its `state` a JSON object: the data as the log
+holds them, sealed, and what surrounds them. The library's own mapper would rebuild events without
+looking at them; this one goes through our codec, so that upcasting, ignoring and failing are the
+same everywhere.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ _DECODE = msgspec.json.Decoder(StoredState).decode
 def stored_event(  # noqa: PLR0913 -- where an event stands has these parts
     commit: LoggedCommit, nth: int, version: int, shard: str, position: int, seq: int
 ) -> StoredEvent:
-    """The stored event of the `nth` event of a commit that was accepted at `position` of `shard`."""
+    """The stored event of the `nth` event of a commit, accepted at `position` of `shard`."""
     logged = commit.events[nth]
     state = StoredState(
         schema=logged.schema,
@@ -78,7 +79,10 @@ class EventMapper(Mapper[str]):
         raise AssertionError("commits are proposed through the port")
 
     def to_domain_event(self, stored_event: StoredEvent) -> Any:
-        """The event as `Recorded`. Raises: Corrupt, also for a type that this program does not know."""
+        """The event as `Recorded`.
+
+        Raises: Corrupt, also for a type that this program does not know.
+        """
         stream = cast(str, stored_event.originator_id)
         try:
             state = _DECODE(stored_event.state)

@@ -65,7 +65,7 @@ PROMISED = CallbackRequested("trafik")
 LEFT = CallAbandoned("trafik", 12.0)
 
 
-# --- offer ------------------------------------------------------------------------------------------
+# --- offer ----------------------------------------------------------------------------------------
 def test_a_call_is_offered_with_its_channel_number_and_choice() -> None:
     command = OfferCall(
         **ASKED, dialled="08-465 004 01", ivr_choice="2", caller=CALLER, caller_ref="ref1"
@@ -85,7 +85,7 @@ def test_offering_twice_does_nothing_more() -> None:
     given(CALLS, OFFERED).when(OfferCall(**ASKED)).then_nothing_happened()
 
 
-# --- queue ------------------------------------------------------------------------------------------
+# --- queue ----------------------------------------------------------------------------------------
 def test_an_offered_call_is_queued_in_the_group_of_its_queue() -> None:
     command = QueueCall(**ASKED, queue="trafik", caller=CALLER, caller_ref="ref1")
     given(CALLS, OFFERED).when(command).then(QUEUED)
@@ -111,7 +111,7 @@ def test_queueing_a_call_where_it_waits_does_nothing() -> None:
     given(CALLS, QUEUED).when(QueueCall(**ASKED, queue="trafik")).then_nothing_happened()
 
 
-# --- take by hand -----------------------------------------------------------------------------------
+# --- take by hand ---------------------------------------------------------------------------------
 def test_a_call_taken_by_hand_is_offered_queued_and_answered_at_once() -> None:
     command = TakeCall(**ASKED, agent=ANNA, queue="trafik", caller=CALLER, caller_ref="ref1")
     answered = CallAnswered("trafik", ANNA, 0.0)
@@ -128,7 +128,7 @@ def test_taking_a_call_that_one_has_does_nothing() -> None:
     given(CALLS, QUEUED, ANSWERED).when(command).then_nothing_happened()
 
 
-# --- answer -----------------------------------------------------------------------------------------
+# --- answer ---------------------------------------------------------------------------------------
 def test_a_waiting_call_is_answered() -> None:
     given(CALLS, OFFERED, QUEUED).when(AnswerCall(**ASKED, agent=ANNA)).then(ANSWERED)
 
@@ -152,7 +152,7 @@ def test_answering_a_call_that_one_has_does_nothing() -> None:
     given(CALLS, QUEUED, ANSWERED).when(AnswerCall(**ASKED, agent=ANNA)).then_nothing_happened()
 
 
-# --- hold and resume --------------------------------------------------------------------------------
+# --- hold and resume ------------------------------------------------------------------------------
 def test_a_call_is_put_on_hold_and_resumed() -> None:
     given(CALLS, QUEUED, ANSWERED).when(HoldCall(**ASKED, agent=ANNA)).then(HELD)
     resume = ResumeCall(**ASKED, agent=ANNA)
@@ -172,7 +172,7 @@ def test_holding_a_held_call_or_resuming_one_in_talk_does_nothing() -> None:
     talking.when(ResumeCall(**ASKED, agent=ANNA)).then_nothing_happened()
 
 
-# --- transfer ---------------------------------------------------------------------------------------
+# --- transfer -------------------------------------------------------------------------------------
 @pytest.mark.parametrize("how", ["blind", "warm", "person"])
 def test_a_call_is_transferred_blind_warm_or_to_a_person(how: str) -> None:
     command = TransferCall(**ASKED, agent=ANNA, how=how, to="tnh_avfall")
@@ -196,7 +196,7 @@ def test_transferring_again_to_the_same_place_does_nothing() -> None:
     given(CALLS, QUEUED, ANSWERED, TRANSFERRED).when(command).then_nothing_happened()
 
 
-# --- callback ---------------------------------------------------------------------------------------
+# --- callback -------------------------------------------------------------------------------------
 def test_a_waiting_caller_is_promised_a_callback() -> None:
     command = RequestCallback(**ASKED, promised_at=T0 + 3600 * S)
     expected = CallbackRequested("trafik", promised_at=T0 + 3600 * S)
@@ -234,7 +234,7 @@ def test_a_callback_that_was_made_is_not_made_again() -> None:
     given(CALLS, QUEUED, PROMISED, made).when(command).then_nothing_happened()
 
 
-# --- end and wrap up --------------------------------------------------------------------------------
+# --- end and wrap up ------------------------------------------------------------------------------
 def test_the_agent_ends_the_talk() -> None:
     given(CALLS, QUEUED, ANSWERED).when(EndCall(**ASKED, agent=ANNA)).then(ENDED)
 
@@ -289,7 +289,7 @@ def test_wrapping_up_the_same_way_twice_does_nothing_more() -> None:
     given(CALLS, QUEUED, ANSWERED, ENDED, done).when(command).then_nothing_happened()
 
 
-# --- facts that do not fit --------------------------------------------------------------------------
+# --- facts that do not fit ------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("events", "why"),
     [
@@ -318,7 +318,8 @@ def test_a_call_through_several_queues_and_agents_contradicts_nothing() -> None:
     events = (
         OFFERED, QUEUED, CallNotTaken("trafik", BO, "no_answer"), ANSWERED, HELD, CallResumed(ANNA),
         TRANSFERRED, CallQueued("avfall", "tnh_avfall"), CallAnswered("avfall", BO),
-        CallWrappedUp(ANNA, "handed_over"), CallEnded("avfall", BO, "caller"), CallWrappedUp(BO, "solved"),
+        CallWrappedUp(ANNA, "handed_over"), CallEnded("avfall", BO, "caller"),
+        CallWrappedUp(BO, "solved"),
     )  # fmt: skip
     state = folded(CALLS, *events)
     assert state.contradictions == ()

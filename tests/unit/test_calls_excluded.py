@@ -79,7 +79,8 @@ def test_facts_of_an_excluded_group_are_emptied_whatever_their_source() -> None:
 def test_every_field_of_a_call_is_either_harmless_or_emptied_for_excluded_groups() -> None:
     """A new field has to be put on one of the two lists."""
     harmless = {
-        "agent", "by", "channel", "dialled", "exchange", "group", "group_known", "how", "ivr_choice",
+        "agent", "by", "channel", "dialled", "exchange", "group", "group_known", "how",
+        "ivr_choice",
         "key", "message", "name", "outcome", "place", "promised_at", "queue", "reached", "reason",
         "ring_s", "talk_s", "wait_s", "wrap_up_s",
     }  # fmt: skip

@@ -39,7 +39,7 @@ CATEGORISED = CaseCategorised("TK-TRP-01", ANNA)
 CLOSED = CaseClosed("solved", ANNA, True)
 
 
-# --- register ---------------------------------------------------------------------------------------
+# --- register -------------------------------------------------------------------------------------
 def test_a_case_is_registered_from_a_call() -> None:
     command = RegisterCase(**ASKED, contact="call/desk/1", title=TITLE)
     given(CASES).when(command).then(REGISTERED)
@@ -81,7 +81,7 @@ def test_registering_the_same_case_twice_does_nothing_more() -> None:
     given(CASES, REGISTERED).when(command).then_nothing_happened()
 
 
-# --- categorise -------------------------------------------------------------------------------------
+# --- categorise -----------------------------------------------------------------------------------
 @pytest.mark.requirement("R9")
 def test_a_case_gets_a_type_of_its_authority() -> None:
     given(CASES, REGISTERED).when(CategoriseCase(**ASKED, case_type="TK-TRP-01")).then(CATEGORISED)
@@ -121,7 +121,7 @@ def test_giving_a_case_the_type_it_has_does_nothing() -> None:
     given(CASES, REGISTERED, CATEGORISED).when(command).then_nothing_happened()
 
 
-# --- close ------------------------------------------------------------------------------------------
+# --- close ----------------------------------------------------------------------------------------
 def test_a_categorised_case_is_closed() -> None:
     command = CloseCase(**ASKED, outcome="solved", first_contact=True)
     given(CASES, REGISTERED, CATEGORISED).when(command).then(CLOSED)
@@ -147,7 +147,7 @@ def test_closing_a_closed_case_the_same_way_does_nothing() -> None:
     given(CASES, REGISTERED, CATEGORISED, CLOSED).when(command).then_nothing_happened()
 
 
-# --- facts that do not fit --------------------------------------------------------------------------
+# --- facts that do not fit ------------------------------------------------------------------------
 def test_facts_that_do_not_fit_are_taken_and_marked() -> None:
     other = CaseRegistered("TK-2", "TK", "bo", "phone")
     state = folded(CASES, REGISTERED, other, CLOSED, CATEGORISED, CLOSED)

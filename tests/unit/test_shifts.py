@@ -144,7 +144,7 @@ def test_a_shift_that_began_on_no_date_is_invalid() -> None:
         ((), AgentState.OFF),
         ((ON,), AgentState.AVAILABLE),
         ((ON, PAUSED), AgentState.PAUSED),
-        ((ON, PAUSED, AgentPaused(ANNA, "rast", "trafik"), AgentUnpaused(ANNA)), AgentState.AVAILABLE),
+        ((ON, PAUSED, AgentPaused(ANNA, "rast", "q"), AgentUnpaused(ANNA)), AgentState.AVAILABLE),
         ((ON, WRAPPING), AgentState.WRAP_UP),
         ((ON, WRAPPING, AgentAvailable(ANNA)), AgentState.AVAILABLE),
         ((ON, AgentSignedOff(ANNA, ("tnh_trafik",))), AgentState.OFF),
