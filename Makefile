@@ -85,8 +85,7 @@ format: setup-check ## let ruff set the lines and mend what it can
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 docs: setup-check ## write the generated pages anew
-	@$(BIN)/python -m pytest --requirements-md -q --collect-only >/dev/null
-	@echo "· docs/requirements.md"
+	@PYTHONPATH=.:tests $(BIN)/python -m tests.generated
 
 constraints: ## pin anew what clean environments get today
 	@.ci/constraints

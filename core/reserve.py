@@ -1,8 +1,9 @@
 """The reserve journal's rules, pure: entries chained by hashes, and the numbers given to callers.
 
-An entry says what an agent registered while the house was cut off. Its bytes are canonical JSON (RFC 8785
-for what we allow: no fractions, ASCII keys), its hash is over those bytes, and each names the hash before
-it. So a journal that lost, gained or changed an entry shows it, on the device and wherever it is sent.
+An entry says what an agent registered while the house was cut off. Its bytes are canonical JSON
+(RFC 8785 for what we allow: no fractions, ASCII keys), its hash is over those bytes, and each names
+the hash before it. So a journal that lost, gained or changed an entry shows it, on the device and
+wherever it is sent.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ class ChainBroken(Corrupt):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry. `seq` is 1, 2, 3 … on a device and epoch; `monotonic_ns` and `boot` tell its clock's jumps.
+    """One entry.
+
+    `seq` is 1, 2, 3 … on a device and epoch; `monotonic_ns` and `boot` tell its clock's jumps.
 
     `occurred_at` is wall time with its offset: information, never order.
     """
@@ -69,7 +72,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where a journal stands: its last `seq` and hash, and how many reserve numbers it has given."""
+    """Where a journal stands: its last `seq` and hash, and how many reserve numbers are given."""
 
     device: str
     epoch: int
@@ -80,7 +83,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """An answer group as the terminal's copy has it; `matters` are its case types as (code, name)."""
+    """An answer group of the terminal's copy; `matters` are its case types as (code, name)."""
 
     id: str
     name: str
@@ -90,7 +93,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class RegisterCall:
-    """The command: one call, as the agent typed it. For an excluded group `caller` and `note` must be empty."""
+    """The command: one call, as the agent typed it.
+
+    For an excluded group `caller` and `note` must be empty.
+    """
 
     group: Group
     outcome: WrapUpOutcome
@@ -100,7 +106,10 @@ class RegisterCall:
 
 
 def check(command: RegisterCall) -> None:
-    """Whether `command` may be registered. Raises: Refused or Invalid, with `field` among the details."""
+    """Whether `command` may be registered.
+
+    Raises: Refused or Invalid, with `field` among the details.
+    """
     if command.group.excluded and (command.caller or command.note or command.matter):
         raise Refused(
             "no number, matter or text is kept for this group",
@@ -118,7 +127,9 @@ def check(command: RegisterCall) -> None:
 def decide(
     head: Head, command: RegisterCall, caller: Sealed | None, note: Sealed | None
 ) -> dict[str, Json]:
-    """What the next entry holds. `caller` and `note` are the command's, sealed by whoever has the key.
+    """What the next entry holds.
+
+    `caller` and `note` are the command's, sealed by whoever has the key.
 
     Raises: Refused or Invalid as `check`; NumbersUsedUp.
     """
@@ -139,7 +150,10 @@ def decide(
 
 
 def start(device: str, epoch: int) -> Head:
-    """The head of a journal that has nothing yet. Raises: Invalid where the device is not three digits."""
+    """The head of a journal that has nothing yet.
+
+    Raises: Invalid where the device is not three digits.
+    """
     if not _DEVICE.fullmatch(device):
         raise Invalid("a device number has three digits", field="device")
     return Head(device, epoch)
@@ -159,7 +173,10 @@ def evolve(head: Head, entry: Entry) -> Head:
 
 
 def entry_bytes(entry: Entry) -> bytes:
-    """The entry's canonical bytes. Raises: Invalid where it is too large or holds what JSON tells unclearly."""
+    """The entry's canonical bytes.
+
+    Raises: Invalid where it is too large or holds what JSON tells unclearly.
+    """
     packed = canonical(asdict(entry))
     if len(packed) > RESERVE_ENTRY_BYTES_MAX:
         raise Invalid(f"an entry has at most {RESERVE_ENTRY_BYTES_MAX} bytes", field="note")
@@ -167,7 +184,10 @@ def entry_bytes(entry: Entry) -> bytes:
 
 
 def entry_of(packed: bytes) -> Entry:
-    """The entry that `packed` holds. Raises: ChainBroken where it is not an entry in canonical form."""
+    """The entry that `packed` holds.
+
+    Raises: ChainBroken where it is not an entry in canonical form.
+    """
     try:
         raw = json.loads(packed)
         entry = Entry(**raw)
@@ -190,7 +210,10 @@ def hash_of(packed: bytes) -> str:
 
 
 def canonical(value: Json) -> bytes:
-    """`value` as canonical JSON: keys sorted, no blanks, UTF-8. Raises: Invalid for what has no one form."""
+    """`value` as canonical JSON: keys sorted, no blanks, UTF-8.
+
+    Raises: Invalid for what has no one form.
+    """
     _only_plain(value)
     text = json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
@@ -202,7 +225,7 @@ def canonical(value: Json) -> bytes:
 
 
 def _only_plain(value: object) -> None:
-    """Fractions print differently in each language, and keys beyond ASCII sort differently: neither is allowed."""
+    """Fractions print, and keys beyond ASCII sort, differently in other languages: not allowed."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if not (isinstance(key, str) and key.isascii()):
@@ -219,7 +242,7 @@ def _only_plain(value: object) -> None:
 
 
 def reserve_number(device: str, n: int) -> str:
-    """The n-th reserve number of a device, `R-DDD-SSSS-CC`, with check digits by ISO 7064 MOD 97-10.
+    """The n-th reserve number of a device, `R-DDD-SSSS-CC`; CC is by ISO 7064 MOD 97-10.
 
     Raises: NumbersUsedUp beyond 9,999.
     """
@@ -230,7 +253,10 @@ def reserve_number(device: str, n: int) -> str:
 
 
 def parse_reserve_number(text: str) -> tuple[str, int]:
-    """Device and counter of a number as somebody typed or read it. Raises: Invalid where a digit is wrong."""
+    """Device and counter of a number as somebody typed or read it.
+
+    Raises: Invalid where a digit is wrong.
+    """
     match = _NUMBER.fullmatch(re.sub(r"[\s–-]", "", text).upper())
     if match is None:
         raise Invalid("a reserve number is written R-DDD-SSSS-CC", field="number")

@@ -30,7 +30,10 @@ TRIAL_DEVICE = "000"  # until a device is enrolled: numbers given here are for t
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run it. The exit code: 0 done, 1 the journal is broken, 2 usage, 4 cannot save or in use, 130 Ctrl-C."""
+    """Run it.
+
+    The exit code: 0 done, 1 the journal is broken, 2 usage, 4 cannot save or in use, 130 Ctrl-C.
+    """
     for stream in (sys.stdin, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace")
@@ -143,7 +146,7 @@ def _user() -> str:
 
 
 def _boot() -> str:
-    """What tells one start of the computer from another, so that the monotonic clock has a meaning."""
+    """What tells one start of the computer from another: the monotonic clock begins anew."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:

@@ -1,7 +1,8 @@
 """The reserve journal: one SQLite file to which entries are added, each chained to the one before.
 
-What `append` has returned is on the disk: WAL with `synchronous=FULL`, and anything less is refused.
-Nothing is ever changed or removed, which triggers hold; one process writes, which a lock holds.
+What `append` has returned is on the disk: WAL with `synchronous=FULL`, and anything less is
+refused. Nothing is ever changed or removed, which triggers hold; one process writes, which a lock
+holds.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class Journal:
         device: str,
         connect: Callable[[Path], sqlite3.Connection] | None = None,
     ) -> Self:
-        """The journal in `folder`, made for `device` when there is none; the whole chain is checked.
+        """The journal in `folder`, made for `device` when there is none; its whole chain is read.
 
         Raises: InUse, NotDurable, NotSaved (the folder cannot be written), Corrupt, ChainBroken.
         """
@@ -100,7 +101,10 @@ class Journal:
             raise
 
     def append(self, entry: Entry) -> str:
-        """Add `entry`, which must be the next; its hash, when it is on the disk. Raises: NotSaved, ChainBroken."""
+        """Add `entry`, which must be the next; its hash, when it is on the disk.
+
+        Raises: NotSaved, ChainBroken.
+        """
         head = evolve(self.head, entry)
         packed = entry_bytes(entry)
         try:
@@ -136,7 +140,8 @@ class Journal:
                 self._database.execute("ROLLBACK")
             self.head = _fold(self._database)
         except (sqlite3.Error, Corrupt):
-            pass  # the head stays: an append that does not follow the file is refused by its triggers
+            # the head stays: an append that does not follow the file is refused by its triggers
+            pass
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -1,7 +1,8 @@
 """Registering calls line by line: a question, an answer, and "saved" only when it is on the disk.
 
-No screen library, so it runs in any terminal and with a screen reader. Where the answer is not understood the
-question comes again with the reason; an empty answer passes over what may be left out.
+No screen library, so it runs in any terminal and with a screen reader. Where the answer is not
+understood the question comes again with the reason; an empty answer passes over what may be left
+out.
 """
 
 from __future__ import annotations
@@ -50,8 +51,9 @@ class Finished(Exception):
 class Around:
     """What the dialogue takes from its edge.
 
-    `ask` shows a prompt and gives the line (EOFError at the end of input); `tell` shows a line; `_` translates;
-    `now` is wall time with its offset; `tick_ns` the monotonic clock; `undisturbed` holds Ctrl-C back.
+    `ask` shows a prompt and gives the line (EOFError at the end of input); `tell` shows a line; `_`
+    translates; `now` is wall time with its offset; `tick_ns` the monotonic clock; `undisturbed`
+    holds Ctrl-C back.
     """
 
     ask: Callable[[str], str]
@@ -65,7 +67,10 @@ class Around:
 
 
 class Lines:
-    """The dialogue with one agent over one journal. Without a `sealer` no number and no note is asked for."""
+    """The dialogue with one agent over one journal.
+
+    Without a `sealer` no number and no note is asked for.
+    """
 
     def __init__(
         self, around: Around, journal: Journal, sealer: Sealer | None, groups: Sequence[Group]
@@ -124,7 +129,10 @@ class Lines:
             )
 
     def _save(self, command: RegisterCall, began: datetime) -> str:
-        """The reserve number, when the entry is on the disk. Ctrl-C waits until the journal is at rest."""
+        """The reserve number, when the entry is on the disk.
+
+        Ctrl-C waits until the journal is at rest.
+        """
         with self._around.undisturbed():
             head, sealer = self._journal.head, self._sealer
             check(command)
@@ -163,9 +171,7 @@ class Lines:
                 group = self._groups[chosen]
                 if group.excluded:
                     self._around.tell(
-                        _(
-                            "Connect the call onward. No number, matter or text is kept for this group."
-                        )
+                        _("Connect it onward. No number, matter or text is kept for this group.")
                     )
                 return group
 

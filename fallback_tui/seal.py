@@ -1,7 +1,8 @@
-"""The device's key, and the sealing of numbers and notes: nothing personal lies in clear on the disk.
+"""The device's key, and the sealing of numbers and notes: none lies in clear on the disk.
 
-The key lies in the same folder as the journal, so this protects a copy of the journal alone (a backup, a USB
-stick, a file sent for repair), not a stolen computer: encryption under a passphrase comes with the reserve issue.
+The key lies in the same folder as the journal, so this protects a copy of the journal alone (a
+backup, a USB stick, a file sent for repair), not a stolen computer: encryption under a passphrase
+comes with the reserve issue.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ NONCE_BYTES: Final = 12
 
 
 class CannotSeal(Unavailable):
-    """Numbers and notes cannot be saved on this computer: what is registered is saved without them."""
+    """Numbers and notes cannot be saved on this computer; the rest of a call can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,10 @@ def _place(device: str, epoch: int, seq: int, name: str) -> str:
 
 
 def open_sealer(folder: Path, head: Head, entropy: Callable[[int], bytes]) -> Sealer:
-    """The sealer with the device's key, which is made with the journal. Raises: CannotSeal, with `why`."""
+    """The sealer with the device's key, which is made with the journal.
+
+    Raises: CannotSeal, with `why`.
+    """
     if importlib.util.find_spec("cryptography") is None:
         raise CannotSeal("the program part 'cryptography' is missing on this computer")
     path = folder / "device.key"

@@ -1,4 +1,4 @@
-"""The terminal's words: English in the code, Swedish from the catalogue beside it, by the standard library."""
+"""The terminal's words: English in the code, Swedish from the catalogue beside it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ _FOLDER = Path(__file__).parent / "locale"
 def speaker(language: str, folder: Path = _FOLDER) -> Callable[[str], str]:
     """The function that turns a sentence of the code into `language` (`sv` or `en`).
 
-    Raises: FileNotFoundError where the Swedish catalogue is not compiled; the caller then says so in English.
+    Raises: FileNotFoundError where the Swedish catalogue is not compiled; the caller then says so
+    in English.
     """
     if language == "en":
         return gettext.NullTranslations().gettext

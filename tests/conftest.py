@@ -35,20 +35,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="MARKER",
         help="fail the run when a test with this marker was skipped (may be given again)",
     )
-    ours.addoption(
-        "--requirements-md",
-        action="store_true",
-        help="write docs/requirements.md from the requirement markers",
-    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("whole" if config.getoption("--whole") else "short")
     _compile_catalogues()
-    if config.getoption("--requirements-md"):
-        from requirements_page import write_page
-
-        write_page(ROOT)
     config.pluginmanager.register(SkipWatch(config.getoption("--no-skip-of")), "skip-watch")
 
 

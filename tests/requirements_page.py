@@ -1,6 +1,7 @@
 """docs/requirements.md: R1 to R60, each with the tests that show it, read from the markers' source.
 
-Reading the source, not a collection, makes it the same whichever tests are run and whatever is installed.
+Reading the source, not a collection, makes it the same whichever tests are run and whatever is
+installed.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ TITLES: Final = {
     8: "Two levels of agents, and the specialist above them",
     9: "Every case has a type, a right owner and a place in the statistics",
     10: "An authority may join with the first level alone",
-    11: "Social services and disability support are connected onward, and nothing of the call is kept",
+    11: "Social services and disability support: connected onward, nothing of the call kept",
     12: "A case type is a chain of steps, each with its level and owner",
     13: "Agents do not exercise public authority",
     14: "Where that border runs may be moved, step by step, by a recorded decision",
@@ -127,8 +128,9 @@ def page(root: Path) -> str:
     lines = [
         "# Requirements and the tests that show them",
         "",
-        "Made from the tests' `requirement` markers by `make docs`; do not edit. A test under a requirement shows",
-        "some part of it, seldom the whole. Where there is none, nothing is shown yet.",
+        "Made from the tests' `requirement` markers by `make docs`; do not edit. A test under a",
+        "requirement shows some part of it, seldom the whole. Where there is none, nothing is",
+        "shown yet.",
         "",
         f"{shown} of {len(TITLES)} requirements have at least one test.",
     ]
@@ -144,8 +146,3 @@ def page(root: Path) -> str:
 
 def _sentence(name: str) -> str:
     return name.removeprefix("test_").replace("_", " ")
-
-
-def write_page(root: Path) -> None:
-    """Write docs/requirements.md."""
-    (root / "docs" / "requirements.md").write_text(page(root), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The terminal's own copy of answer groups, made from the taxonomy: `python -m tests.reserve_copy` writes it."""
+"""The terminal's copy of answer groups; `make docs` writes it anew."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COPY = ROOT / "fallback_tui" / "groups.json"
 
 
 def made() -> str:
-    """The copy's text: groups that people call, in the taxonomy's order, with the matters they handle."""
+    """The copy's text: groups that people call, in the taxonomy's order, with their matters."""
     taxonomy = tomllib.loads(TAXONOMY.read_text(encoding="utf-8"))
     closed = {a["code"] for a in taxonomy["authority"] if a["excluded"]}
     groups = [

@@ -188,7 +188,7 @@ def test_a_terminal_killed_at_any_moment_loses_nothing_that_it_called_saved(
 
 
 def _killed_after(folder: Path, *, told_before: int, delay_s: float) -> list[str]:
-    """Register without pause, kill -9 some time after the first "saved"; the numbers that were told."""
+    """Register without pause, kill -9 after the first "saved"; the numbers that were told."""
     with subprocess.Popen(
         [*COMMAND, "--folder", str(folder)],
         stdin=subprocess.PIPE,
@@ -274,7 +274,8 @@ def test_it_loads_only_the_standard_library_and_the_pure_rooms(tmp_path: Path) -
     script = (
         "import sys; from fallback_tui.__main__ import main; "
         f"code = main(['--rad', '--folder', {str(tmp_path)!r}]); "
-        "print('LOADED', *sorted({m.partition('.')[0] for m in sys.modules} - set(sys.stdlib_module_names)))"
+        "tops = {m.partition('.')[0] for m in sys.modules}; "
+        "print('LOADED', *sorted(tops - set(sys.stdlib_module_names)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],

@@ -86,7 +86,7 @@ def test_the_journal_only_grows(tmp_path: Path, statement: str) -> None:
     ("statement", "intact"),
     [
         (
-            "UPDATE entry SET packed = CAST(replace(packed, 'note 1', 'note 9') AS BLOB) WHERE seq = 2",
+            "UPDATE entry SET packed = CAST(replace(packed, 'e 1', 'e 9') AS BLOB) WHERE seq = 2",
             1,
         ),
         ("DELETE FROM entry WHERE seq = 2", 1),

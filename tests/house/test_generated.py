@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import pytest
+from generated import generated
 from project import ROOT
-from requirements_page import SECTIONS, TITLES, page, shown_by
+from requirements_page import SECTIONS, TITLES, shown_by
 
 
-def test_the_page_of_requirements_is_up_to_date() -> None:
-    kept = (ROOT / "docs" / "requirements.md").read_text(encoding="utf-8")
-    assert kept == page(ROOT), "run `make docs`"
+@pytest.mark.parametrize("path", [str(p.relative_to(ROOT)) for p in generated()])
+def test_what_is_made_from_other_files_is_up_to_date(path: str) -> None:
+    kept = (ROOT / path).read_text(encoding="utf-8")
+    assert kept == generated()[ROOT / path], "run `make docs`"
 
 
 def test_the_page_has_each_of_sixty_requirements_once() -> None:
