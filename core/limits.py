@@ -11,9 +11,12 @@ ENVELOPE_BYTES_MAX = (
     4 * MIB
 )  # half of what a Kafka topic is made to take (8 MiB), with room for framing
 ENVELOPE_COMMITS_MAX = 2_000  # bounds the time that one judging holds the loop
+NUMBER_MAX = 2**53  # of versions and tracking positions: SQLite and JSON keep these exactly
 COMMIT_EVENTS_MAX = 4_096  # the library's suites insert 1,000 at once
 STREAM_NAME_CHARS_MAX = 400
+STORED_STATE_DEPTH_MAX = 100  # JSON of others that nests deeper is kept as base64: every reader gets through
 WAITING_COMMITS_MAX = 50_000  # beyond it a proposer is told to come back: memory stays bounded
+APPEND_NOW_S_MAX = 0.001  # so long the loop may wait for the disk itself; a slower one gets a thread
 INDEX_DELAY_S = 0.02  # how long judged commits may wait for their index rows
 BULK_BATCH_COMMITS = 500_000  # judged before their index rows are written, in a bulk load: 400 MB
 HEADS_CACHED_MAX = 200_000  # streams whose head is kept in memory; a miss asks the index

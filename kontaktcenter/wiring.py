@@ -1,7 +1,8 @@
-"""The one place that wires: node, read models, board and importers are put together here, without logic."""
+"""The one place that wires: node, read models and board are put together, without logic."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import os
@@ -9,22 +10,25 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from core.commit import Clock
 from core.errors import InUse, NotFound, Unavailable
 from core.eventlog.directory import DirectoryFollower
-from core.eventlog.node import Node, NodeSettings, sqlite_path
+from core.eventlog.node import Node, NodeSettings
+from core.eventlog.parts import sqlite_path
 from kontaktcenter import catalogue
+from kontaktcenter.config import Config
 from kontaktcenter.dispatch import perform
 from kontaktcenter.edge import unforeseen
 from kontaktcenter.local_socket import NAME, LocalServer
 from kontaktcenter.out import Silent
 from kontaktcenter.words import _
+from projections.read_models import ReadModels, all_projections
+from projections.runner import Runner
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
     from pathlib import Path
 
-    from core.commit import Clock
-    from kontaktcenter.config import Config
     from kontaktcenter.out import Out
 
 
@@ -35,12 +39,21 @@ def real_clock() -> datetime:
 
 @dataclass(frozen=True)
 class House:
-    """Everything that a verb may need, open and caught up."""
+    """Everything that a verb may need, open; `figures` answer from the read models as they are."""
 
     config: Config
     clock: Clock
     node: Node
     directory: DirectoryFollower
+    runner: Runner
+    read_models: ReadModels
+
+    def catch_up(self) -> None:
+        """Return when the read models have reached the log's end.
+
+        Blocking: call it off the loop.
+        """
+        self.runner.catch_up()
 
 
 def log_path(config: Config) -> Path | None:
@@ -50,7 +63,7 @@ def log_path(config: Config) -> Path | None:
 
 
 def require_log(config: Config) -> None:
-    """Raises: NotFound where the folder holds no log, so that a misspelt one is not made by asking it."""
+    """Raises: NotFound where there is no log, so that a misspelt folder is not made by asking."""
     path = log_path(config)
     if path is not None and not path.is_file():
         said = _("there is no log at {path}: check --data, or begin one with serve, demo or import")
@@ -59,12 +72,17 @@ def require_log(config: Config) -> None:
 
 @contextlib.contextmanager
 def held(config: Config) -> Iterator[None]:
-    """The data folder, made where it is missing, for this process alone. Raises: InUse, Unavailable."""
+    """The data folder, made where it is missing, for this process alone.
+
+    Raises: InUse, Unavailable.
+    """
     try:
         config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(config.data / "node.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as e:
-        said = _("the data folder {path} cannot be used ({why}): choose another, or mend its rights")
+        said = _(
+            "the data folder {path} cannot be used ({why}): choose another, or mend its rights"
+        )
         raise Unavailable(said.format(path=config.data, why=e.strerror)) from e
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -82,28 +100,43 @@ def held(config: Config) -> Iterator[None]:
 async def opened(
     config: Config, clock: Clock = real_clock, out: Out | None = None
 ) -> AsyncIterator[House]:
-    """A node on the running loop with everything around it, listening on the folder's local socket."""
+    """A node on the running loop with all around it, listening on the folder's local socket."""
     tell = (out or Silent()).progress
     with held(config):
         settings = NodeSettings(config.log, config.data, clock, secret_file=config.master_key_file)
         node = await Node.open(settings, tell)
         try:
             await catalogue.ensure(node, config.taxonomy, clock())
-            house = House(config, clock, node, DirectoryFollower(node))
-            local = LocalServer(
-                config.data / NAME, _performer(house), lambda e: unforeseen(e, config.data)
-            )
-            await local.start()
-            try:
-                yield house
-            finally:
-                await local.stop()
+            async with _read_models(node, config) as (runner, read_models):
+                house = House(config, clock, node, DirectoryFollower(node), runner, read_models)
+                async with _listening(house):
+                    yield house
         finally:
             await node.close()
 
 
-def _performer(house: House):  # noqa: ANN202
+@contextlib.asynccontextmanager
+async def _read_models(node: Node, config: Config) -> AsyncIterator[tuple[Runner, ReadModels]]:
+    folder = config.data / "projections"
+    runner = await asyncio.to_thread(Runner, node, folder, all_projections())
+    read_models = ReadModels(folder)
+    runner.start()
+    try:
+        yield runner, read_models
+    finally:
+        await asyncio.to_thread(runner.close)
+        read_models.close()
+
+
+@contextlib.asynccontextmanager
+async def _listening(house: House) -> AsyncIterator[None]:
     async def work(verb: str, args: Mapping[str, object], out: Out) -> dict[str, object]:
         return await perform(house, verb, args, out)
 
-    return work
+    data = house.config.data
+    local = LocalServer(data / NAME, work, lambda error: unforeseen(error, data))
+    await local.start()
+    try:
+        yield
+    finally:
+        await local.stop()

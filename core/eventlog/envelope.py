@@ -6,14 +6,21 @@ needs little of a commit (`Claim`); whoever reads it later decodes the whole (`L
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import msgspec
 
-from core.errors import Refused
-from core.limits import COMMIT_BYTES_MAX, COMMIT_EVENTS_MAX, FORMAT, STREAM_NAME_CHARS_MAX
+from core.errors import Invalid, Refused
+from core.limits import (
+    COMMIT_BYTES_MAX,
+    COMMIT_EVENTS_MAX,
+    FORMAT,
+    NUMBER_MAX,
+    STREAM_NAME_CHARS_MAX,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -69,6 +76,38 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
     raises_format: int | None = None
 
 
+_Zoned = Annotated[datetime, msgspec.Meta(tz=True)]
+_Storable = Annotated[int, msgspec.Meta(ge=-NUMBER_MAX, le=NUMBER_MAX)]
+_ID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_ids = re.compile(f"(?:{_ID})*")
+
+
+class _ReadEvent(ClaimEvent, frozen=True, gc=False, kw_only=True):
+    """An event as anyone may have written it: all that a reader will need of its frame."""
+
+    version: _Storable | None = None
+    type: str
+    schema: int
+    occurred_at: _Zoned
+    data: msgspec.Raw
+
+
+class _ReadTracking(LoggedTracking, frozen=True, gc=False):
+    position: _Storable
+
+
+class _ReadClaim(Claim, frozen=True, gc=False, kw_only=True):
+    """A commit as anyone may have written it. What does not have this frame is void, on every node."""
+
+    events: list[_ReadEvent]  # type: ignore[assignment]  # frozen: nobody puts another kind of event in
+    tracking: _ReadTracking | None = None
+    recorded_at: _Zoned
+    actor: str
+    origin: str
+    cause: str | None = None
+    correlation: str | None = None
+
+
 class Genesis(msgspec.Struct, frozen=True):
     """What a shard is, in its record at offset 0."""
 
@@ -91,15 +130,19 @@ class Envelope(msgspec.Struct, frozen=True, omit_defaults=True):
 
 _encoder = msgspec.json.Encoder()
 _envelope = msgspec.json.Decoder(Envelope)
-_claim = msgspec.json.Decoder(Claim)
+_claim = msgspec.json.Decoder(_ReadClaim)
 _commit = msgspec.json.Decoder(LoggedCommit)
 
 
 class _Claims(msgspec.Struct, frozen=True, gc=False):
-    commits: list[Claim]
+    commits: list[_ReadClaim]
 
 
 _claims = msgspec.json.Decoder(_Claims)
+
+
+_NOT_OURS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_ID_CHARS = 36
 
 
 class Unreadable(Exception):
@@ -107,7 +150,7 @@ class Unreadable(Exception):
 
 
 def encode_commit(commit: LoggedCommit) -> bytes:
-    """The commit's bytes. Raises: Refused where it is beyond a bound."""
+    """The commit's bytes. Raises: Refused where it is beyond a bound, Invalid where it is no commit."""
     if len(commit.events) > COMMIT_EVENTS_MAX:
         msg = (
             f"a commit holds at most {COMMIT_EVENTS_MAX} events; this one has {len(commit.events)}"
@@ -116,35 +159,62 @@ def encode_commit(commit: LoggedCommit) -> bytes:
     if any(len(event.stream) > STREAM_NAME_CHARS_MAX for event in commit.events):
         msg = f"a stream's name has at most {STREAM_NAME_CHARS_MAX} characters"
         raise Refused(msg)
-    raw = _encoder.encode(commit)
+    try:
+        raw = _encoder.encode(commit)
+    except UnicodeEncodeError as e:
+        msg = f"a commit holds text that is not Unicode: {e.reason}"
+        raise Invalid(msg) from e
     if len(raw) > COMMIT_BYTES_MAX:
         msg = f"a commit is at most {COMMIT_BYTES_MAX} bytes; this one has {len(raw)}"
         raise Refused(msg)
+    _check_numbers_and_times(commit)
     return raw
+
+
+def _check_numbers_and_times(commit: LoggedCommit) -> None:
+    """What others would find void must not be proposed: its proposer would have judged it otherwise."""
+    if commit.recorded_at.tzinfo is None or any(
+        e.occurred_at.tzinfo is None for e in commit.events
+    ):
+        raise Invalid("a time has no zone: it could be any of two hours")
+    numbers = [e.version for e in commit.events if e.version is not None]
+    if commit.tracking is not None:
+        numbers.append(commit.tracking.position)
+    if any(abs(number) > NUMBER_MAX for number in numbers):
+        msg = f"a version or position is beyond {NUMBER_MAX}"
+        raise Invalid(msg)
 
 
 def decode_commit(raw: bytes | msgspec.Raw) -> LoggedCommit:
     """The whole commit. Raises: Unreadable."""
     try:
         return _commit.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
+    except _NOT_OURS as e:
         raise Unreadable(str(e)) from e
 
 
 def decode_claim(raw: bytes | msgspec.Raw) -> Claim:
     """What judging needs of a commit. Raises: Unreadable."""
     try:
-        return _claim.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
+        claim = _claim.decode(raw)
+    except _NOT_OURS as e:
         raise Unreadable(str(e)) from e
+    if not claim.id or _ids.fullmatch(claim.id) is None or len(claim.id) != _ID_CHARS:
+        raise Unreadable("its id is not a UUID as we write it")
+    return claim
 
 
 def decode_claims(body: bytes) -> list[Claim] | None:
     """The claims of all commits of a record at once; None where some are not commits."""
     try:
-        return _claims.decode(body).commits
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+        claims = _claims.decode(body).commits
+    except _NOT_OURS:
         return None
+    # All ids in one go, each of the right length: a look at each by itself would cost as much as the decoding.
+    ids = [claim.id for claim in claims]
+    if any(len(one) != _ID_CHARS for one in ids) or _ids.fullmatch("".join(ids)) is None:
+        return None
+    return claims  # type: ignore[return-value]  # a list of a subclass, which nobody adds to
 
 
 def encode_envelope(book: str, shard: int, raws: Iterable[bytes], fmt: int = FORMAT) -> bytes:
@@ -164,7 +234,7 @@ def decode_envelope(body: bytes) -> Envelope:
     """One record. Raises: Unreadable."""
     try:
         return _envelope.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
+    except _NOT_OURS as e:
         raise Unreadable(str(e)) from e
 
 

@@ -13,6 +13,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Protocol
 
 from core.errors import Corrupt, Unavailable
+from core.eventlog.sqlite_errors import is_surroundings
 from core.personal import CitySecret, DataKey, subject_of, unwrap, wrap
 
 if TYPE_CHECKING:
@@ -38,7 +39,10 @@ class KeyBook(Protocol):
         ...
 
     def wrapped(self, key_id: str) -> bytes | None:
-        """The wrapped key, None where it was erased or never was."""
+        """The wrapped key, None where it was erased.
+
+        Raises: Corrupt where the book never had it: a lost key must not look like an erasure.
+        """
         ...
 
     def add(self, keys: list[tuple[str, bytes]]) -> None:
@@ -78,7 +82,9 @@ class MemoryKeys:
 
     def wrapped(self, key_id: str) -> bytes | None:
         """The wrapped key."""
-        return self._wrapped.get(key_id)
+        if key_id not in self._wrapped:
+            raise _lost(key_id)
+        return self._wrapped[key_id]
 
     def add(self, keys: list[tuple[str, bytes]]) -> None:
         """Keep new keys."""
@@ -88,7 +94,9 @@ class MemoryKeys:
 
     def erase(self, subjects: list[str], upto: int) -> int:
         """Tombstone."""
-        gone = [k for k, w in self._wrapped.items() if w is not None and subject_of(k) in subjects]
+        gone = [
+            k for k, w in self._wrapped.items() if w is not None and subject_of(k) in set(subjects)
+        ]
         for key_id in gone:
             self._wrapped[key_id] = None
             self._live.pop(subject_of(key_id), None)
@@ -104,17 +112,30 @@ class MemoryKeys:
 
 
 class SqliteKeys:
-    """Keys in a SQLite file with `synchronous=FULL`. Raises: Unavailable, Corrupt."""
+    """Keys in a SQLite file with `synchronous=FULL`.
 
-    def __init__(self, path: Path) -> None:
+    Raises: Corrupt where the file is missing and must not be made (`may_make`), or is damaged; Unavailable.
+    """
+
+    def __init__(self, path: Path, *, may_make: bool = True) -> None:
         self._path = path
         self._lock = threading.Lock()
+        if not may_make and not (path.exists() and path.stat().st_size):
+            msg = (
+                f"the file of keys {path} is missing, and the log was made with one: restore it from the keys' "
+                "backup (kontaktcenter backup restore). Without it nothing that is sealed can be read again"
+            )
+            raise Corrupt(msg)
         try:
             self._conn = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             path.chmod(0o600)
             self._conn.execute("PRAGMA journal_mode=WAL")
             self._conn.execute("PRAGMA synchronous=FULL")
             self._conn.execute("PRAGMA secure_delete=ON")
+            # A crash between an erasure and the emptying of the write-ahead log left a copy there.
+            self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            if self._conn.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
+                raise self._damaged("it contradicts itself")
             for statement in _SQL_SCHEMA:
                 self._conn.execute(statement)
         except (sqlite3.Error, OSError) as e:
@@ -136,7 +157,10 @@ class SqliteKeys:
     def wrapped(self, key_id: str) -> bytes | None:
         """The wrapped key."""
         rows = self._run("SELECT wrapped FROM key WHERE id = ?", [key_id])
-        return rows[0][0] if rows else None
+        if not rows:
+            raise _lost(key_id)
+        found: bytes | None = rows[0][0]
+        return found
 
     def add(self, keys: list[tuple[str, bytes]]) -> None:
         """Keep new keys, in one transaction."""
@@ -191,21 +215,31 @@ class SqliteKeys:
                 raise self._error(e) from e
 
     def _error(self, error: Exception) -> Unavailable | Corrupt:
-        if isinstance(error, sqlite3.DatabaseError) and not isinstance(
-            error, sqlite3.OperationalError
-        ):
-            return Corrupt(
-                f"the file of keys {self._path} is damaged ({error}): restore it from the keys' backup"
-            )
+        if isinstance(error, sqlite3.Error) and not is_surroundings(error):
+            return self._damaged(str(error))
         return Unavailable(
-            f"the file of keys {self._path} cannot be used ({error})",
+            f"the file of keys {self._path} cannot be used ({error}): nothing was recorded; "
+            "check the disk, the folder and its rights",
             neighbour="keys",
             retry_after_s=5,
+        )
+
+    def _damaged(self, what: str) -> Corrupt:
+        return Corrupt(
+            f"the file of keys {self._path} is damaged ({what}): restore it from the keys' backup"
         )
 
     def close(self) -> None:
         """Close the file."""
         self._conn.close()
+
+
+def _lost(key_id: str) -> Corrupt:
+    msg = (
+        f"the key {key_id} is not in the file of keys, and was not erased there: restore that file from the "
+        "keys' backup (kontaktcenter backup restore)"
+    )
+    return Corrupt(msg, key=key_id)
 
 
 class Keyring:
@@ -217,7 +251,7 @@ class Keyring:
         self._book, self._secret, self._entropy = book, secret, entropy
         self._by_subject: OrderedDict[str, DataKey] = OrderedDict()
         self._by_id: OrderedDict[str, DataKey] = OrderedDict()
-        self._ensuring = threading.Lock()
+        self._using = threading.RLock()
 
     def missing(self, subjects: Iterable[str]) -> list[str]:
         """Those of `subjects` that have no opened key in memory."""
@@ -228,8 +262,9 @@ class Keyring:
 
         Blocking; call it off the loop. Raises: Unavailable, Corrupt.
         """
-        with self._ensuring:
-            missing = self.missing(subjects)
+        wanted = list(subjects)
+        with self._using:
+            missing = self.missing(wanted)
             found = self._book.of_subjects(missing)
             keys = [self._unwrap(*found[s]) if s in found else self._new(s) for s in missing]
             new = [
@@ -240,49 +275,59 @@ class Keyring:
             if new:
                 self._book.add(new)
             for key in keys:  # only now: a key that nobody can read back must not seal anything
-                self._remember(key)
+                self._by_subject[subject_of(key.id)] = self._by_id[key.id] = key
+            for subject in wanted:
+                self._by_subject.move_to_end(subject)
+            _trim(self._by_subject, max(_OPEN_KEYS_MAX, len(wanted)))
+            _trim(self._by_id, _OPEN_KEYS_MAX)
 
     def _new(self, subject: str) -> DataKey:
         return DataKey(f"{subject}/{self._entropy(_KEY_ID_BYTES).hex()}", self._entropy(32))
 
     def for_subject(self, subject: str) -> DataKey:
-        """The key to seal with; `ensure` came first."""
+        """The key to seal with; `ensure` came first, and nothing was awaited since."""
         return self._by_subject[subject]
 
     def by_id(self, key_id: str) -> DataKey | None:
-        """The key to open with, None where it was erased."""
-        key = self._by_id.get(key_id)
-        if key is None:
-            wrapped = self._book.wrapped(key_id)
-            if wrapped is None:
-                return None
-            key = self._unwrap(key_id, wrapped)
-            self._remember(key)
-        return key
+        """The key to open with, None where it was erased. Raises: Corrupt where it was lost."""
+        with self._using:
+            key = self._by_id.get(key_id)
+            if key is None:
+                wrapped = self._book.wrapped(key_id)
+                if wrapped is None:
+                    return None
+                key = self._by_id[key_id] = self._unwrap(key_id, wrapped)
+                _trim(self._by_id, _OPEN_KEYS_MAX)
+            return key
 
     def nonce(self) -> bytes:
         """12 fresh random bytes."""
         return self._entropy(12)
 
-    def forget(self, subjects: Iterable[str]) -> None:
-        """Drop what was erased from memory."""
-        for subject in subjects:
-            self._by_subject.pop(subject, None)
-            for key_id in [k for k in self._by_id if subject_of(k) == subject]:
+    def erase(self, subjects: list[str], upto: int) -> int:
+        """Tombstone all keys of `subjects` in the book and drop them here; how many went. Blocking.
+
+        Dropped first, and the book held meanwhile: nothing new is sealed with a key that is on its way out.
+        """
+        with self._using:
+            for subject in subjects:
+                self._by_subject.pop(subject, None)
+            gone = set(subjects)
+            for key_id in [k for k in self._by_id if subject_of(k) in gone]:
                 del self._by_id[key_id]
+            return self._book.erase(subjects, upto)
 
     def _unwrap(self, key_id: str, wrapped: bytes) -> DataKey:
         try:
             return unwrap(key_id, wrapped, self._secret)
         except ValueError as e:
-            msg = f"{e}: put the right city.key in place (KC_MASTER_KEY_FILE)"
-            raise Corrupt(msg) from e
+            msg = (
+                f"{e} ({key_id}): put the right city.key in place (KC_MASTER_KEY_FILE), or restore the file of "
+                "keys from the keys' backup"
+            )
+            raise Corrupt(msg, key=key_id) from e
 
-    def _remember(self, key: DataKey) -> None:
-        self._by_subject[subject_of(key.id)] = key
-        self._by_id[key.id] = key
-        while len(self._by_id) > _OPEN_KEYS_MAX:
-            self._by_id.popitem(last=False)
-        # The keys of one proposal are needed together: twice the bound leaves room for the largest one.
-        while len(self._by_subject) > 2 * _OPEN_KEYS_MAX:
-            self._by_subject.popitem(last=False)
+
+def _trim(keys: OrderedDict[str, DataKey], entries_max: int) -> None:
+    while len(keys) > entries_max:
+        keys.popitem(last=False)

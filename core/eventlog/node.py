@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import quote
 
 import msgspec
 
@@ -28,12 +27,10 @@ from core.eventlog.envelope import (
     encode_commit,
 )
 from core.eventlog.index import Index
-from core.eventlog.keys import KeyBook, Keyring, MemoryKeys, SqliteKeys
+from core.eventlog.keys import KeyBook, Keyring
 from core.eventlog.log import LogStore
-from core.eventlog.memory_log import MemoryStore
-from core.eventlog.secret import load_secret
+from core.eventlog.parts import drop_index, index_path, open_parts, set_aside
 from core.eventlog.shard import Shard
-from core.eventlog.sqlite_log import SqliteStore
 from core.limits import FORMAT
 from core.personal import CitySecret
 from core.vocabulary import CALLS, CENTRE, book_of
@@ -63,6 +60,7 @@ class NodeSettings:
     entropy: Callable[[int], bytes] = os.urandom
     store: LogStore | None = None  # one that several nodes share, in tests
     books: tuple[str, ...] = (CALLS, CENTRE)
+    fresh_index: bool = False  # drop the index and read the log from its beginning
 
 
 class Node:
@@ -100,10 +98,12 @@ class Node:
 
         Raises: Refused (a URL or setting), InUse, Corrupt, NeedsUpgrade, Unavailable; each says what to do.
         """
-        store, secret, keys = _open_parts(settings)
+        store, secret, keys = open_parts(settings)
         node = cls(settings, store, secret, keys)
         try:
-            for book in dict.fromkeys((*settings.books, *await store.books())):
+            books = await store.books()
+            _check_shards(books)
+            for book in dict.fromkeys((*settings.books, *books)):
                 await node.book(book, progress)
             if wait_for_index:
                 await node.settle()
@@ -162,16 +162,13 @@ class Node:
 
     def _open_index(self, name: str) -> Index:
         """The index of a shard; a damaged one is set aside and built again from the log."""
-        folder = self.settings.data / "index"
-        path = folder / f"{_file_name(name)}.db"
+        path = index_path(self.settings.data, name)
+        if self.settings.fresh_index:
+            drop_index(path)
         try:
             return Index(path)
         except Corrupt:
-            aside = folder / f"{path.name}.damaged-{self.settings.clock():%Y%m%dT%H%M%S}"
-            path.rename(aside)
-            for suffix in ("-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
-            self.set_aside.append(aside)
+            self.set_aside.append(set_aside(path, self.settings.clock()))
             return Index(path)
 
     # --- the port ---------------------------------------------------------------------------------
@@ -182,7 +179,9 @@ class Node:
     async def propose_many(self, drafts: Sequence[Draft]) -> Sequence[Answer]:
         """Record many at once, each by itself; answers in their order."""
         subjects = {s for d in drafts for h in d.events for s in subjects_of(h.event)}
-        if self.keyring.missing(subjects):
+        while self.keyring.missing(
+            subjects
+        ):  # an erasure may come between having a key and using it
             await asyncio.get_running_loop().run_in_executor(None, self.keyring.ensure, subjects)
         by_shard: dict[str, tuple[list[int], list[bytes], list[Claim]]] = {}
         for place, draft in enumerate(drafts):
@@ -337,6 +336,13 @@ class Node:
         if name not in self._shards:
             return 0
         await self._shards[name].settle()
+        done, known = self._keys.erased_upto(), self._shards[name].state.indexed
+        if done > known:
+            msg = (
+                f"the file of keys has followed {name} up to position {done}, but the log holds {known}: one of "
+                "them is not the other's. Restore log and keys that belong together"
+            )
+            raise Corrupt(msg)
         gone, loop = 0, asyncio.get_running_loop()
         while batch := self.read(name, self._keys.erased_upto(), 1_000):
             subjects = [
@@ -348,40 +354,16 @@ class Node:
                     event := decode_event(logged.type, logged.schema, logged.data), ErasureDecided
                 )
             ]
-            gone += await loop.run_in_executor(None, self._keys.erase, subjects, batch[-1].position)
-            self.keyring.forget(subjects)
+            upto = batch[-1].position
+            gone += await loop.run_in_executor(None, self.keyring.erase, subjects, upto)
         return gone
 
 
-def _open_parts(settings: NodeSettings) -> tuple[LogStore, CitySecret, KeyBook]:
-    kind, _, rest = settings.log.partition(":")
-    if kind == "memory" and not rest:
-        secret = settings.secret or CitySecret(settings.entropy(32))
-        return settings.store or MemoryStore(), secret, MemoryKeys()
-    if kind != "sqlite" or not rest:
-        msg = f"KC_LOG={settings.log} is not a log: use memory: or sqlite:PATH"
-        raise Refused(msg)
-    path, synchronous = sqlite_path(rest)
-    fresh = not path.exists()
-    store = SqliteStore(path, synchronous=synchronous)
-    secret_file = settings.secret_file or settings.data / "city.key"
-    secret = settings.secret or load_secret(
-        secret_file, may_make=fresh, entropy=settings.entropy(32)
-    )
-    return store, secret, SqliteKeys(path.with_name("keys.db"))
-
-
-def sqlite_path(rest: str) -> tuple[Path, str]:
-    """Path and wanted durability of what follows `sqlite:`; `?synchronous=` may only say FULL."""
-    path, _, query = rest.partition("?")
-    synchronous = "FULL"
-    for pair in filter(None, query.split("&")):
-        name, _, value = pair.partition("=")
-        if name != "synchronous":
-            msg = f"KC_LOG has the unknown option {name}: only synchronous=FULL is known"
-            raise Refused(msg)
-        synchronous = value
-    return Path(path), synchronous
+def _check_shards(books: Mapping[str, int]) -> None:
+    for book, count in books.items():
+        if count != 1:
+            msg = f"the log holds {count} shards of {book}, and on one machine there is one: restore a backup"
+            raise Corrupt(msg)
 
 
 def claim_of(commit: LoggedCommit) -> Claim:
@@ -400,8 +382,3 @@ def _book_of_draft(draft: Draft) -> str:
         msg = "a commit without events must say which stream it is about"
         raise Refused(msg)
     return book_of(draft.about)
-
-
-def _file_name(shard: str) -> str:
-    """A shard's name as a file's: the book may be any application's name."""
-    return quote(shard.replace("/", "-"), safe="-.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from core.errors import Corrupt, Unavailable
+from core.errors import Corrupt, Refused, Unavailable
 from core.personal import SECRET_BYTES, CitySecret
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ _OTHERS = 0o077
 def load_secret(path: Path, *, may_make: bool, entropy: bytes) -> CitySecret:
     """The city secret in `path`, 64 hex digits. Made there from `entropy` (32 bytes) where `may_make`.
 
-    Raises: Corrupt where it is missing or unreadable though a log needs it, Unavailable.
+    Raises: Corrupt where it is missing or unreadable though a log needs it, Refused where others may read
+    it, Unavailable.
     """
     try:
         text = path.read_text(encoding="ascii").strip()
@@ -33,24 +34,29 @@ def load_secret(path: Path, *, may_make: bool, entropy: bytes) -> CitySecret:
         msg = f"the city secret {path} cannot be read ({e})"
         raise Corrupt(msg) from e
     try:
-        secret = bytes.fromhex(text)
-        if path.stat().st_mode & _OTHERS:
-            msg = f"the city secret {path} can be read by others: run chmod 600 on it"
-            raise Corrupt(msg)
-        return CitySecret(secret)
+        secret = CitySecret(bytes.fromhex(text))
     except ValueError as e:
         msg = f"the city secret {path} is damaged: it must be {2 * SECRET_BYTES} hex digits. Put it back from its safe place"
         raise Corrupt(msg) from e
+    if path.stat().st_mode & _OTHERS:
+        msg = f"the city secret {path} can be read by others: run chmod 600 on it"
+        raise Refused(msg)
+    return secret
 
 
 def _make(path: Path, entropy: bytes) -> CitySecret:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        unfinished = path.with_name(
+            f"{path.name}.unfinished"
+        )  # a crash must not leave half a secret
+        unfinished.unlink(missing_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        with os.fdopen(os.open(unfinished, flags, 0o600), "w", encoding="ascii") as file:
             file.write(entropy.hex() + "\n")
             file.flush()
             os.fsync(file.fileno())
+        unfinished.rename(path)
         folder = os.open(path.parent, os.O_RDONLY)
         os.fsync(folder)
         os.close(folder)

@@ -1,0 +1,89 @@
+"""The parts that a node is opened with: log, secret, keys, and the files of its index."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from core.errors import Refused
+from core.eventlog.keys import KeyBook, MemoryKeys, SqliteKeys
+from core.eventlog.memory_log import MemoryStore
+from core.eventlog.secret import load_secret
+from core.eventlog.sqlite_log import SqliteStore
+from core.personal import CitySecret
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from core.eventlog.log import LogStore
+    from core.eventlog.node import NodeSettings
+
+_INDEX_SUFFIXES = ("", "-wal", "-shm")
+
+
+def open_parts(settings: NodeSettings) -> tuple[LogStore, CitySecret, KeyBook]:
+    """The log that `settings` name, the city's secret and the book of keys, made where they may be made.
+
+    Raises: Refused (a URL or setting), InUse, Corrupt, NeedsUpgrade, Unavailable; nothing is then held.
+    """
+    kind, _, rest = settings.log.partition(":")
+    if kind == "memory" and not rest:
+        secret = settings.secret or CitySecret(settings.entropy(32))
+        memory = settings.store or MemoryStore()
+        keys = memory.keys if isinstance(memory, MemoryStore) else MemoryKeys()
+        return memory, secret, keys
+    if kind != "sqlite" or not rest:
+        msg = f"KC_LOG={settings.log} is not a log: use memory: or sqlite:PATH"
+        raise Refused(msg)
+    path, synchronous = sqlite_path(rest)
+    store = SqliteStore(path, synchronous=synchronous)
+    try:
+        fresh = not store.books_now()  # a genesis needs both, so there was no log without them
+        secret_file = settings.secret_file or settings.data / "city.key"
+        secret = settings.secret or load_secret(
+            secret_file, may_make=fresh, entropy=settings.entropy(32)
+        )
+        return store, secret, SqliteKeys(path.with_name("keys.db"), may_make=fresh)
+    except BaseException:
+        store.close_now()
+        raise
+
+
+def sqlite_path(rest: str) -> tuple[Path, str]:
+    """Path and wanted durability of what follows `sqlite:`; `?synchronous=` may only say FULL."""
+    path, _, query = rest.partition("?")
+    synchronous = "FULL"
+    for pair in filter(None, query.split("&")):
+        name, _, value = pair.partition("=")
+        if name != "synchronous":
+            msg = f"KC_LOG has the unknown option {name}: only synchronous=FULL is known"
+            raise Refused(msg)
+        synchronous = value
+    return Path(path), synchronous
+
+
+def index_path(data: Path, shard: str) -> Path:
+    """The index of a shard in a data folder; the book may be any application's name."""
+    book, _, number = shard.rpartition("/")
+    return data / "index" / f"{quote(book, safe='')}-{number}.db"
+
+
+def drop_index(path: Path) -> None:
+    """Remove an index's file and what belongs to it; the log is read again."""
+    for suffix in _INDEX_SUFFIXES:
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def set_aside(path: Path, now: datetime) -> Path:
+    """Move a damaged index away, whole, under a name that is free; its new path."""
+    name = f"{path.name}.damaged-{now:%Y%m%dT%H%M%S}"
+    aside, n = path.with_name(name), 1
+    while aside.exists():
+        n += 1
+        aside = path.with_name(f"{name}-{n}")
+    for suffix in _INDEX_SUFFIXES:
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + suffix))
+    return aside
