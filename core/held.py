@@ -1,4 +1,4 @@
-"""Stores of the `eventsourcing` library for what is in memory already: a port's events, snapshots."""
+"""Stores of the `eventsourcing` library for what is in memory: a port's events, and snapshots."""
 
 from __future__ import annotations
 
