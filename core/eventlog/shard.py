@@ -12,7 +12,7 @@ import sqlite3
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from core.commit import Verdict
 from core.errors import Corrupt, KontaktcenterError, Unavailable
@@ -49,11 +49,19 @@ def _nothing() -> None:
     """Nobody listens."""
 
 
+class Told(Protocol):
+    """Whoever waits for verdicts: a future, or a thread's own way of waiting."""
+
+    def done(self) -> bool: ...  # noqa: D102 -- as a future's
+    def set_result(self, result: list[Verdict], /) -> None: ...  # noqa: D102
+    def set_exception(self, exception: BaseException, /) -> None: ...  # noqa: D102
+
+
 @dataclass(slots=True)
 class _Group:
     """Commits that were proposed together, and whoever waits for their verdicts."""
 
-    future: asyncio.Future[list[Verdict]]
+    future: Told
     verdicts: list[Verdict | None]
     missing: int
 
@@ -89,6 +97,7 @@ class Shard:
         self._acked: dict[int, _Flight] = {}
         self._recent: dict[int, list[Verdict | None]] = {}
         self._in_flight = 0
+        self._sending = False
         self._appends: set[asyncio.Task[None]] = set()
         self._tasks: set[asyncio.Task[object]] = set()
         self._indexer = ThreadPoolExecutor(1, thread_name_prefix=f"index-{self.name}")
@@ -183,11 +192,7 @@ class Shard:
 
         Raises: Unavailable where too much waits already, or what stopped the shard.
         """
-        if self.stopped is not None:
-            raise self.stopped
-        if len(self._waiting) + len(raws) > WAITING_COMMITS_MAX or self._behind():
-            msg = "more is waiting to be recorded than this node takes: try again soon"
-            raise Unavailable(msg, neighbour="log", retry_after_s=2)
+        self._check_room(len(raws))
         future: asyncio.Future[list[Verdict]] = asyncio.get_running_loop().create_future()
         if not raws:
             future.set_result([])
@@ -195,16 +200,46 @@ class Shard:
         group = _Group(future, [None] * len(raws), len(raws))
         for slot, (raw, claim) in enumerate(zip(raws, claims, strict=True)):
             self._waiting.append(_Item(raw, claim, group, slot))
-        self._send()
+        self._send_soon()
         return future
 
-    def _behind(self) -> bool:
-        return self.state.position - self.state.indexed > WAITING_COMMITS_MAX * 4
+    def propose_each(self, proposals: Sequence[tuple[bytes, Claim, Told]]) -> None:
+        """Record commits, each by itself; each `Told` learns one verdict. Raises: as `propose`."""
+        self._check_room(len(proposals))
+        for raw, claim, told in proposals:
+            self._waiting.append(_Item(raw, claim, _Group(told, [None], 1), 0))
+        self._send()
+
+    def _check_room(self, commits: int) -> None:
+        if self.stopped is not None:
+            raise self.stopped
+        behind = self.state.position - self.state.indexed > WAITING_COMMITS_MAX * 4
+        if behind or len(self._waiting) + commits > WAITING_COMMITS_MAX:
+            msg = "more is waiting to be recorded than this node takes: try again soon"
+            raise Unavailable(msg, neighbour="log", retry_after_s=2)
+
+    def _send_soon(self) -> None:
+        """Send at the loop's next turn, so that all who are ready now go in one envelope."""
+        if not self._sending and self._waiting:
+            self._sending = True
+            asyncio.get_running_loop().call_soon(self._send)
 
     def _send(self) -> None:
+        self._sending = False
         while self._waiting and self._in_flight < self._log.in_flight_max:
+            flight = self._next_flight()
+            body = self._envelope(flight)
+            try:
+                offset = None if self._in_flight else self._log.append_now(body)
+            except KontaktcenterError as e:
+                self._fail(flight, e)
+                continue
+            if offset == self.state.next_offset:
+                self._acknowledged(offset, flight)
+                self._send_soon()  # those who were answered may ask again before the next envelope
+                return
             self._in_flight += 1
-            task = self._start(self._append(self._next_flight()))
+            task = self._start(self._append(flight, body, offset))
             self._appends.add(task)
             task.add_done_callback(self._appends.discard)
 
@@ -217,15 +252,16 @@ class Shard:
             flight.items.append(self._waiting.popleft())
         return flight
 
-    async def _append(self, flight: _Flight) -> None:
-        body = encode_envelope(
-            self._genesis.book,
-            self._genesis.shard,
-            [i.raw for i in flight.items],
-            self.state.format,
-        )
+    def _envelope(self, flight: _Flight) -> bytes:
+        genesis = self._genesis
+        raws = [item.raw for item in flight.items]
+        return encode_envelope(genesis.book, genesis.shard, raws, self.state.format)
+
+    async def _append(self, flight: _Flight, body: bytes, appended: int | None) -> None:
         try:
-            offset = await self._log.append(body)
+            offset = await self._log.append(body) if appended is None else appended
+            if offset > self.state.next_offset and not self._log.shared:
+                await self._read_gap(offset)
         except KontaktcenterError as e:
             self._fail(flight, e)
         else:
@@ -234,7 +270,14 @@ class Shard:
             self._in_flight -= 1
             if not self._in_flight:
                 self._recent.clear()
-            self._send()
+            self._send_soon()
+
+    async def _read_gap(self, offset: int) -> None:
+        """Judge what an earlier append left in the log though its outcome was unknown then."""
+        while self.state.next_offset < offset:
+            limit = offset - self.state.next_offset
+            for record in await self._log.read(self.state.next_offset, limit, 0):
+                self._judge_foreign(record)
 
     def _acknowledged(self, offset: int, flight: _Flight) -> None:
         if offset < self.state.next_offset:

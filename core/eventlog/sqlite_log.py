@@ -28,6 +28,7 @@ from core.errors import (
 )
 from core.eventlog.log import Record
 from core.eventlog.sqlite_errors import is_surroundings
+from core.limits import APPEND_NOW_S_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -51,10 +51,16 @@ class TwoGenerations(Generic[_V]):
             return self.young[key]
         return self.old.get(key)
 
-    def rotate(self, position: int, indexed: int) -> None:
-        """Forget what is old, where the index has it; `position` is the last that was judged."""
+    def rotate(self, position: int, indexed: int) -> bool:
+        """Forget what is old, where the index has it; says whether anything was.
+
+        `position` is the last that was judged.
+        """
         if len(self.young) >= self._half and self._old_until <= indexed:
+            forgot = bool(self.old)
             self.old, self.young, self._old_until = self.young, {}, position
+            return forgot
+        return False
 
     def __len__(self) -> int:
         return len(self.young) + len(self.old)
@@ -78,13 +84,16 @@ class ShardState:
         self._heads: TwoGenerations[int] = TwoGenerations(HEADS_CACHED_MAX)
         self._verdicts: TwoGenerations[_First | _Replayed] = TwoGenerations(VERDICTS_CACHED_MAX)
         self._tracked: dict[str, int | None] = {}
+        self._whole = (
+            mark.position == 0
+        )  # memory holds all there is, so the index need not be asked
 
     # --- what judge asks --------------------------------------------------------------------------
     def head(self, stream: str) -> int | None:
         """The stream's last version, None if never seen."""
         if stream in self._heads.young:
             return self._heads.young[stream]
-        if stream not in self._heads.old and not self.index.bulk:
+        if stream not in self._heads.old and not self._whole:
             self._heads.old[stream] = self.index.heads([stream]).get(stream)
         return self._heads.old.get(stream)
 
@@ -93,7 +102,7 @@ class ShardState:
         if commit_id in self._verdicts.young:
             found = self._verdicts.young[commit_id]
         else:
-            if commit_id not in self._verdicts.old and not self.index.bulk:
+            if commit_id not in self._verdicts.old and not self._whole:
                 self._verdicts.old[commit_id] = self.index.verdicts([commit_id]).get(commit_id)
             found = self._verdicts.old.get(commit_id)
         if found is None or isinstance(found[1], Accepted | StaleVerdict):
@@ -109,7 +118,7 @@ class ShardState:
 
     def prefetch(self, claims: Iterable[Claim | None]) -> None:
         """Ask the index once for all that judging these will need."""
-        if self.index.bulk:
+        if self._whole:
             return
         known = [claim for claim in claims if claim is not None]
         ids = [claim.id for claim in known if claim.id not in self._verdicts]
@@ -269,8 +278,9 @@ class ShardState:
         if self.tail:
             self.tail = self.tail[bisect_right(self.tail, mark.position, key=_POSITION) :]
         if not self.index.bulk:  # in a bulk load memory is all that judging has
-            self._heads.rotate(self.position, self.indexed)
-            self._verdicts.rotate(self.position, self.indexed)
+            forgot = self._heads.rotate(self.position, self.indexed)
+            forgot |= self._verdicts.rotate(self.position, self.indexed)
+            self._whole = self._whole and not forgot
 
     def heads(self, streams: Iterable[str]) -> dict[str, int]:
         """The last versions of those of `streams` that have been seen. From any thread."""

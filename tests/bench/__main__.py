@@ -1,0 +1,30 @@
+"""`make bench`: every figure of docs/performance.md, with machine and date. Usage: -m tests.bench [PART…]"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+PARTS = ("commits", "judging", "reading", "imports", "board", "million")
+
+
+def main() -> int:
+    """Run the named parts, or all."""
+    from bench.common import machine  # noqa: PLC0415 -- the path above comes first
+
+    wanted = sys.argv[1:] or PARTS
+    unknown = [part for part in wanted if part not in PARTS]
+    if unknown:
+        print(f"unknown part: {', '.join(unknown)}; there are: {', '.join(PARTS)}", file=sys.stderr)
+        return 2
+    print(f"Measured {machine()}")
+    for part in wanted:
+        importlib.import_module(f"bench.{part}").measure()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
