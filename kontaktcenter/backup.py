@@ -1,8 +1,8 @@
 """Backups: the log in one folder, the keys in another, and how both come back.
 
-The log's folder holds `log.db` and `manifest.json`; the keys' folder `keys.db`, `manifest.json` and, unless it
-was left out, `city.key`. The city secret never goes into the log's folder. Read models and the index are not
-kept: they are folded from the log again.
+The log's folder holds `log.db` and `manifest.json`; the keys' folder `keys.db`, `manifest.json`
+and, unless it was left out, `city.key`. The city secret never goes into the log's folder. Read
+models and the index are not kept: they are folded from the log again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import os
 import shutil
 import sqlite3
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from core.errors import Corrupt, NotFound, Refused
@@ -24,13 +23,14 @@ from kontaktcenter.words import _
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from kontaktcenter.config import Config
 
 MANIFEST: Final = "manifest.json"
 LOG: Final = "log.db"
 KEYS: Final = "keys.db"
-SECRET: Final = "city.key"
+SECRET: Final = "city.key"  # noqa: S105 -- a file's name
 LAYOUT: Final = 1
 _CHUNK_BYTES: Final = 1 << 20
 
@@ -38,7 +38,9 @@ _CHUNK_BYTES: Final = 1 << 20
 def require_new(path: Path) -> None:
     """Raises: Refused where there is something at `path` already."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        said = _("{folder} is not empty: a backup is never written over another; choose a new folder")
+        said = _(
+            "{folder} is not empty: a backup is never written over another; choose a new folder"
+        )
         raise Refused(said.format(folder=path))
 
 
@@ -101,7 +103,9 @@ def _manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a folder whose files match it. Raises: NotFound, Corrupt."""
     path = folder / MANIFEST
     if not path.is_file():
-        said = _("{folder} holds no backup: there is no manifest.json in it, or it was never finished")
+        said = _(
+            "{folder} holds no backup: there is no manifest.json in it, or it was never finished"
+        )
         raise NotFound(said.format(folder=folder))
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -128,7 +132,7 @@ def verify(
     secret: Path | None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, object]:
-    """Read a backup through: checksums, every digest again, and whether keys and secret belong to the log.
+    """Read a backup through: checksums, every digest, and whether keys and secret fit the log.
 
     Raises: NotFound, Corrupt; each says what differs.
     """
@@ -136,7 +140,9 @@ def verify(
     found, fingerprint = asyncio.run(log_file.digests(folder / LOG, progress))
     shards = {name: {"position": at[0], "digest": at[1]} for name, at in found.items()}
     if shards != manifest["shards"]:
-        raise Corrupt(_("the log in {folder} does not give the digests of its manifest").format(folder=folder))
+        raise Corrupt(
+            _("the log in {folder} does not give the digests of its manifest").format(folder=folder)
+        )
     if keys is not None and _manifest(keys)["backup"] != manifest["backup"]:
         said = _("the keys in {keys} belong to another backup than the log in {folder}")
         raise Corrupt(said.format(keys=keys, folder=folder))
@@ -167,7 +173,10 @@ def _secret(keys: Path | None, secret: Path | None) -> Path | None:
 def _require_secret(file: Path, fingerprint: str | None) -> None:
     found = load_secret(file, may_make=False, entropy=b"").fingerprint
     if fingerprint is not None and found != fingerprint:
-        said = _("the city secret {file} (fingerprint {found}) is not the one that this log was made with ({wanted}): find that one. Nothing was changed")
+        said = _(
+            "the city secret {file} (fingerprint {found}) is not the one that this log was made "
+            "with ({wanted}): find that one. Nothing was changed"
+        )
         raise Refused(said.format(file=file, found=found, wanted=fingerprint))
 
 
@@ -178,22 +187,34 @@ def restore(
     secret: Path | None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, object]:
-    """Bring a verified backup into the data folder, which must be empty; the node then makes the rest again.
+    """Bring a verified backup into the data folder, which must be empty.
 
-    Raises: Refused (a folder in use, a wrong secret, keys or secret that were not given), NotFound, Corrupt.
+    Index and read models are made again by the node.
+
+    Raises: Refused (a folder in use, a wrong secret, keys or secret that were not given), NotFound,
+    Corrupt.
     """
     target = config.data
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        said = _("{folder} is not empty: restore only into a new data folder, and move the old one aside first")
+        said = _(
+            "{folder} is not empty: restore only into a new data folder, and move the old one "
+            "aside first"
+        )
         raise Refused(said.format(folder=target))
     if keys is None:
         raise Refused(
-            _("the keys' folder is missing: name it with --keys. Without the keys no personal data in the log could be read again")
+            _(
+                "the keys' folder is missing: name it with --keys. Without the keys no personal "
+                "data in the log could be read again"
+            )
         )
     kept = _secret(keys, secret) or _outside(config)
     if kept is None:
         raise Refused(
-            _("the city secret is not among the keys: name its file with --secret, or set KC_MASTER_KEY_FILE. Without it this log cannot be started")
+            _(
+                "the city secret is not among the keys: name its file with --secret, or set "
+                "KC_MASTER_KEY_FILE. Without it this log cannot be started"
+            )
         )
     result = verify(folder, keys, kept, progress)
     target.mkdir(mode=0o700, parents=True, exist_ok=True)

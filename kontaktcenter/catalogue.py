@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from core.commit import Draft, Event
     from core.eventlog.node import Node
 
-async def ensure(node: Node, taxonomy: str, now: datetime) -> int:
-    """Bring the taxonomy into the log: `builtin`, `none` or a TOML file; how many entries were recorded.
 
-    Of the built-in one only what the log never had: what the city has changed since stays changed. A file
-    is the city's own word: what differs from it is set.
+async def ensure(node: Node, taxonomy: str, now: datetime) -> int:
+    """Bring the taxonomy (`builtin`, `none` or a file) into the log; how many entries were new.
+
+    Of the built-in one only what the log never had: what the city has changed since stays changed.
+    A file is the city's own word: what differs from it is set.
     Raises: Invalid where the file cannot be read, listing every fault.
     """
     if taxonomy == NONE:

@@ -1,10 +1,10 @@
-"""The command line `kontaktcenter`: one verb, one function; the work is done in `kontaktcenter.commands`."""
+"""The command line: one verb, one function; the work is done in `kontaktcenter.commands`."""
 
 from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 -- Typer reads annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -62,18 +62,20 @@ def root(
 
 
 @app.command(help=_("Run the node, the board and the API, until Ctrl-C."))
-def serve(  # noqa: PLR0913 -- its flags
+def serve(
     data: Data = None,
     config: File = None,
     host: Annotated[str | None, typer.Option(help=_("The address to listen on."))] = None,
     port: Annotated[int | None, typer.Option(help=_("The port; 0 is any free one."))] = None,
     insecure: Annotated[
         bool,
-        typer.Option("--insecure", help=_("Listen on other addresses than loopback, though nobody signs in.")),
+        typer.Option(
+            "--insecure", help=_("Listen on other addresses than loopback, though nobody signs in.")
+        ),
     ] = False,
 ) -> int:
     """Start the server and stay until a signal comes."""
-    from kontaktcenter.server import run  # noqa: PLC0415 -- the web framework, only to serve
+    from kontaktcenter.server import run  # noqa: PLC0415 -- `--help` starts without it
 
     return run(configured(data, config, host=host, port=port), insecure=insecure)
 
@@ -92,21 +94,27 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help=_("Play it once, and stop."))] = False,
 ) -> int:
     """Start the demo and stay until a signal comes."""
-    from kontaktcenter.demo import run  # noqa: PLC0415 -- as above
+    from kontaktcenter.demo import run  # noqa: PLC0415 -- `--help` starts without it
 
     return run(data, port=port, speed=speed, once=once)
 
 
 @imports.command("queue-log", help=_("Import Asterisk's queue_log; a second time changes nothing."))
 def queue_log(  # noqa: PLR0913 -- its flags
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help=_("The files, oldest first."))],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help=_("The files, oldest first."))
+    ],
     exchange: Annotated[
-        str, typer.Option("--exchange", metavar="NAME", help=_("The exchange that wrote them; part of every id."))
+        str,
+        typer.Option(
+            "--exchange", metavar="NAME", help=_("The exchange that wrote them; part of every id.")
+        ),
     ],
     data: Data = None,
     config: File = None,
     follow: Annotated[
-        bool, typer.Option("--follow", help=_("Go on reading as the last file grows, until Ctrl-C."))
+        bool,
+        typer.Option("--follow", help=_("Go on reading as the last file grows, until Ctrl-C.")),
     ] = False,
     as_json: Json = False,
 ) -> int:
@@ -130,13 +138,16 @@ def _imported(report: Mapping[str, Any]) -> None:
 
 
 @app.command(help=_("Figures by answer group and interval, read to the log's end first."))
-def statistics(  # noqa: PLR0913 -- its flags are fixed by other programs
+def statistics(  # noqa: PLR0913 -- its flags
     data: Data = None,
     config: File = None,
     from_: Annotated[
-        str | None, typer.Option("--from", metavar="ISO", help=_("From this time; without it, the whole log."))
+        str | None,
+        typer.Option("--from", metavar="ISO", help=_("From this time; without it, the whole log.")),
     ] = None,
-    to: Annotated[str | None, typer.Option("--to", metavar="ISO", help=_("Up to, not including, this time."))] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="ISO", help=_("Up to, not including, this time."))
+    ] = None,
     interval: Annotated[
         int, typer.Option(min=1, max=3600, help=_("Seconds; divides an hour."))
     ] = 900,
@@ -152,7 +163,7 @@ def statistics(  # noqa: PLR0913 -- its flags are fixed by other programs
     as_json: Json = False,
 ) -> int:
     """Print interval statistics."""
-    from kontaktcenter.tables import print_statistics  # noqa: PLC0415 -- as above
+    from kontaktcenter.tables import print_statistics  # noqa: PLC0415 -- `--help` starts without it
 
     args = {
         "from": moment(from_, "--from"),
@@ -169,13 +180,18 @@ def statistics(  # noqa: PLR0913 -- its flags are fixed by other programs
 
 @app.command(help=_("Queues and figures as they stood at a time."))
 def replay(
-    until: Annotated[str, typer.Option("--until", metavar="ISO", help=_("The time; what happened later is left out."))],
+    until: Annotated[
+        str,
+        typer.Option(
+            "--until", metavar="ISO", help=_("The time; what happened later is left out.")
+        ),
+    ],
     data: Data = None,
     config: File = None,
     as_json: Json = False,
 ) -> int:
     """Fold the log up to a time, beside the read models, and print what stood there."""
-    from kontaktcenter.tables import print_replay  # noqa: PLC0415 -- as above
+    from kontaktcenter.tables import print_replay  # noqa: PLC0415 -- `--help` starts without it
 
     args = {"until": moment(until, "--until")}
     return answer(asked(configured(data, config), "replay.replay", args), as_json, print_replay)
@@ -184,8 +200,8 @@ def replay(
 @app.command(help=_("Check this installation and its data: each line says what to do."))
 def doctor(data: Data = None, config: File = None, as_json: Json = False) -> int:
     """Check everything that can be checked; exit code 0, 3 with warnings, 1 with failures."""
-    from kontaktcenter.commands.doctor import examine  # noqa: PLC0415 -- as above
-    from kontaktcenter.tables import print_doctor  # noqa: PLC0415
+    from kontaktcenter.commands.doctor import examine  # noqa: PLC0415 -- `--help` starts without it
+    from kontaktcenter.tables import print_doctor  # noqa: PLC0415 -- `--help` starts without it
 
     return answer(examine(configured(data, config)), as_json, print_doctor)
 
@@ -208,7 +224,7 @@ def run(argv: list[str] | None = None) -> int:
         return e.exit_code
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
-    except Exception as e:  # noqa: BLE001 -- the edge of the process: nobody is shown a traceback
+    except Exception as e:  # noqa: BLE001 -- the edge of a process: nobody is shown a traceback
         hint(_("Error: ") + told(e, folder_of_errors[0] if folder_of_errors else None))
         return exit_code(e)
 

@@ -32,22 +32,33 @@ Keys = Annotated[
 ]
 Secret = Annotated[
     Path | None,
-    typer.Option("--secret", metavar="FILE", help=_("The city secret, where it is kept by itself.")),
+    typer.Option(
+        "--secret", metavar="FILE", help=_("The city secret, where it is kept by itself.")
+    ),
 ]
 
 
 @app.command(help=_("Copy the log and, apart, the keys; also while the node runs."))
 def create(  # noqa: PLR0913 -- its flags
-    to: Annotated[Path, typer.Argument(metavar="FOLDER", help=_("The folder to make for the log."))],
+    to: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help=_("The folder to make for the log."))
+    ],
     keys_to: Annotated[
         Path,
-        typer.Option("--keys-to", metavar="DIR", help=_("The folder to make for the keys: keep it elsewhere.")),
+        typer.Option(
+            "--keys-to",
+            metavar="DIR",
+            help=_("The folder to make for the keys: keep it elsewhere."),
+        ),
     ],
     data: Data = None,
     config: File = None,
     without_secret: Annotated[
         bool,
-        typer.Option("--without-secret", help=_("Leave the city secret out of the keys' folder: you keep it yourself.")),
+        typer.Option(
+            "--without-secret",
+            help=_("Leave the city secret out of the keys' folder: you keep it yourself."),
+        ),
     ] = False,
     as_json: Json = False,
 ) -> int:
@@ -65,9 +76,10 @@ def _created(result: Mapping[str, Any]) -> None:
     say(_("The keys are in {folder}: keep them apart from the log.").format(folder=result["keys"]))
     if not result["secret_included"]:
         hint(
-            _("The city secret (fingerprint {fingerprint}) is NOT in the backup. Without it no log starts and no personal data can be read again.").format(
-                fingerprint=result["secret_fingerprint"]
-            )
+            _(
+                "The city secret (fingerprint {fingerprint}) is NOT in the backup. Without it no "
+                "log starts and no personal data can be read again."
+            ).format(fingerprint=result["secret_fingerprint"])
         )
     _shards(result)
 
@@ -102,7 +114,7 @@ def restore(  # noqa: PLR0913 -- its flags
     as_json: Json = False,
 ) -> int:
     """Restore a backup, verified first."""
-    from kontaktcenter.backup import restore as work  # noqa: PLC0415 -- as above
+    from kontaktcenter.backup import restore as work  # noqa: PLC0415 -- `--help` starts without it
 
     found = configured(data, config)
     with Terminal() as terminal:

@@ -1,4 +1,4 @@
-"""What the commands share: their common flags, reading the configuration, and printing an answer."""
+"""What the commands share: common flags, reading the configuration, printing an answer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,11 @@ Data = Annotated[
 ]
 File = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", help=_("Another file than kontaktcenter.toml in the data folder.")),
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help=_("Another file than kontaktcenter.toml in the data folder."),
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help=_("Answer with JSON on stdout."))]
 
@@ -49,12 +53,10 @@ def group(text: str) -> typer.Typer:
     return typer.Typer(help=text, no_args_is_help=True, rich_markup_mode=None)
 
 
-def asked(
-    config: configuration.Config, verb: str, args: Mapping[str, object]
-) -> dict[str, Any]:
+def asked(config: configuration.Config, verb: str, args: Mapping[str, object]) -> dict[str, Any]:
     """Have `verb` done, here or in the running node, with this terminal listening."""
     from kontaktcenter.dispatch import send  # noqa: PLC0415 -- `--help` starts without it
-    from kontaktcenter.terminal import Terminal  # noqa: PLC0415
+    from kontaktcenter.terminal import Terminal  # noqa: PLC0415 -- `--help` starts without it
 
     async def work() -> dict[str, object]:
         with Terminal() as terminal:
@@ -101,7 +103,7 @@ def moment(text: str | None, flag: str) -> str | None:
 def table(columns: list[str], rows: list[list[str]], numbers_from: int = 1) -> None:
     """A table on stdout; columns from `numbers_from` on are set to the right. Plain where piped."""
     from rich.console import Console  # noqa: PLC0415 -- `--help` starts without it
-    from rich.table import Table  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415 -- `--help` starts without it
 
     made = Table(box=None, pad_edge=False)
     for n, name in enumerate(columns):

@@ -31,7 +31,7 @@ def _shown(result: Mapping[str, Any]) -> None:
 
 @app.command(help=_("Check the configuration without starting anything."))
 def check(data: Data = None, config: File = None, as_json: Json = False) -> int:
-    """Check values, and the files that they name; exit code 2 on the first mistake, 3 with remarks."""
+    """Check values, and the files that they name; exit code 2 on a mistake, 3 with remarks."""
     found = configured(data, config)
     remarks = [
         _("{key}: there is no file {file}").format(key=key, file=file)

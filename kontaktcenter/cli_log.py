@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 -- Typer reads annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -35,7 +35,9 @@ def _nothing(_result: Mapping[str, Any]) -> None:
     """What there was to tell has been told line by line."""
 
 
-@app.command(help=_("Show commits as JSON lines, as the log holds them: personal data stay sealed."))
+@app.command(
+    help=_("Show commits as JSON lines, as the log holds them: personal data stay sealed.")
+)
 def show(
     data: Data = None,
     config: File = None,
@@ -53,7 +55,9 @@ def tail(
     data: Data = None,
     config: File = None,
     shard: Shard = None,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help=_("How many to begin with."))] = 10,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=0, help=_("How many to begin with."))
+    ] = 10,
 ) -> int:
     """Follow the log."""
     args = {"shard": shard, "lines": lines}
@@ -68,13 +72,20 @@ def verify(data: Data = None, config: File = None, as_json: Json = False) -> int
 
 def _verified(result: Mapping[str, Any]) -> None:
     rows = [
-        [name, str(found["position"]), found["digest"], _("agrees") if found["ok"] else _("DIFFERS")]
+        [
+            name,
+            str(found["position"]),
+            found["digest"],
+            _("agrees") if found["ok"] else _("DIFFERS"),
+        ]
         for name, found in result["shards"].items()
     ]
     table([_("shard"), _("position"), _("digest"), ""], rows)
 
 
-@app.command(help=_("Position and digest of each shard: two nodes at one position have one digest."))
+@app.command(
+    help=_("Position and digest of each shard: two nodes at one position have one digest.")
+)
 def digest(data: Data = None, config: File = None, as_json: Json = False) -> int:
     """Print the digests at the log's end."""
     return answer(asked(configured(data, config), "log.digest", {}), as_json, _digests)

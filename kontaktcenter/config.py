@@ -1,35 +1,39 @@
 """The configuration: the one place that reads the environment.
 
-Defaults < `kontaktcenter.toml` < `KC_*` in the environment < flags; read once, frozen. Every value knows
-where it came from, and every mistake says which key it is about and what is allowed.
+Defaults < `kontaktcenter.toml` < `KC_*` in the environment < flags; read once, frozen. Every value
+knows where it came from, and every mistake says which key it is about and what is allowed.
 """
 
 from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from core.errors import Invalid
 from kontaktcenter.words import _
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 FILE_NAME: Final = "kontaktcenter.toml"
 BUILTIN: Final = "builtin"
 NONE: Final = "none"
 _NEIGHBOURS: Final = ("KC_CONFIG",)  # read here as well, but not a key of the file
-_REAL: Final = ("KC_DATA", "KC_LOG", "KC_CONFIG", "KC_TAXONOMY", "KC_MASTER_KEY_FILE")  # never the demo's
+_REAL: Final = (
+    "KC_DATA",
+    "KC_LOG",
+    "KC_CONFIG",
+    "KC_TAXONOMY",
+    "KC_MASTER_KEY_FILE",
+)  # never the demo's
 _PORT_MAX: Final = 65_535
 _SECOND_IN_A_DAY: Final = 86_400
 
 
 class ConfigError(Invalid):
-    """The configuration cannot be used: `key`, `source` and what is allowed stand in the message."""
+    """The configuration cannot be used: the message says key, source and what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +51,9 @@ class Key:
 class Config:
     """Everything that a city may tune.
 
-    `log` is a log's address (`memory:` or `sqlite:PATH`), `data` the folder of keys, index and read models.
-    `target_service_level` is a share, 0-1, answered within `target_within_s`. `sources` tells for each key
-    whether it is a default, or from a file, the environment or a flag.
+    `log` is a log's address (`memory:` or `sqlite:PATH`), `data` the folder of keys, index and read
+    models. `target_service_level` is a share, 0-1, answered within `target_within_s`. `sources`
+    tells for each key whether it is a default, or from a file, the environment or a flag.
     """
 
     data: Path
@@ -98,7 +102,10 @@ def _log(text: str) -> str:
     scheme, colon, rest = text.partition(":")
     if scheme == "kafka" and colon:
         raise ConfigError(
-            _("log: a log on Kafka is not in this version; use sqlite:PATH, or memory: for a trial"),
+            _(
+                "log: a log on Kafka is not in this version; use sqlite:PATH, or memory: for a "
+                "trial"
+            ),
             key="log",
         )
     if scheme != "sqlite" or not rest:
@@ -153,7 +160,12 @@ KEYS: Final = (
     Key("host", "KC_HOST", "an address to listen on, such as 127.0.0.1", _word),
     Key("port", "KC_PORT", "a whole number from 0 to 65535; 0 is any free port", _port),
     Key("target_service_level", "KC_TARGET_SERVICE_LEVEL", "a share from 0 to 1", _number(0, 1)),
-    Key("target_within_s", "KC_TARGET_WITHIN_S", "seconds from 0 to 86400", _number(0, _SECOND_IN_A_DAY)),
+    Key(
+        "target_within_s",
+        "KC_TARGET_WITHIN_S",
+        "seconds from 0 to 86400",
+        _number(0, _SECOND_IN_A_DAY),
+    ),
 )
 _BY_NAME: Final = {key.name: key for key in KEYS}
 _BY_ENV: Final = {key.env: key for key in KEYS}
@@ -166,7 +178,7 @@ def language_asked(environ: Mapping[str, str] | None = None) -> str:
 
 
 def default_data(environ: Mapping[str, str]) -> Path:
-    """The folder used where none is named: the user's state folder, so that it does not hang on the cwd."""
+    """The folder used where none is named: of the user's state, so that it hangs on no cwd."""
     state = environ.get("XDG_STATE_HOME", "")
     base = Path(state) if Path(state).is_absolute() else Path(environ.get("HOME", "~")).expanduser()
     folder = base if Path(state).is_absolute() else base / ".local" / "state"
@@ -181,7 +193,8 @@ def load(
 ) -> Config:
     """Read the configuration. `flags` are the keys given on the command line; None means not given.
 
-    `file` is --config; else `KC_CONFIG`; else `kontaktcenter.toml` in the data folder, where there is one.
+    `file` is --config; else `KC_CONFIG`; else `kontaktcenter.toml` in the data folder, where there
+    is one.
 
     Raises: ConfigError.
     """
@@ -211,7 +224,7 @@ def load(
 def load_demo(
     data: Path | None, port: int | None, environ: Mapping[str, str] | None = None
 ) -> Config:
-    """The demo's configuration: a folder and a log of its own, whatever the environment says of real ones.
+    """The demo's configuration: a folder and log of its own, whatever is said of real ones.
 
     Raises: ConfigError.
     """
@@ -256,8 +269,8 @@ def _from_file(path: Path | None) -> dict[str, object]:
 def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
     """What the environment sets. An empty variable counts as not set.
 
-    Raises: ConfigError for a name that is nearly ours. Others beginning with `KC_` are somebody else's
-    (Keycloak has many) and are listed by `foreign`.
+    Raises: ConfigError for a name that is nearly ours. Others beginning with `KC_` are somebody
+    else's (Keycloak has many) and are listed by `foreign`.
     """
     for name in foreign(environ):
         if get_close_matches(name, list(_BY_ENV), n=1, cutoff=0.85):

@@ -1,12 +1,10 @@
-"""`kontaktcenter demo`: the recorded crisis played as if live, on a board of its own; nothing in it is real."""
+"""`kontaktcenter demo`: a recorded crisis played as if live, on a board of its own."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from datetime import timedelta
 from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from core.errors import Refused, Unavailable
@@ -21,18 +19,24 @@ from kontaktcenter.words import _
 
 if TYPE_CHECKING:
     import socket
+    from datetime import datetime
+    from pathlib import Path
 
     from kontaktcenter.config import Config
     from kontaktcenter.wiring import House
 
 _MARK: Final = "demo"  # the file that says that a folder holds made-up calls
 _PORTS: Final = 50  # how many ports to pass over
-_LOOK_BACK: Final = 500  # commits at the end of each shard that may hold the latest time
-"""Cases are closed at times thrown by dice, so the last commit is not always the latest."""
+_LOOK_BACK: Final = (
+    500  # commits at a shard's end among which the latest time is; dice close the cases
+)
 
 
 def run(data: Path | None, *, port: int | None, speed: float, once: bool) -> int:
-    """Play until a signal comes, or once. Raises: Refused for a folder with a real log, Unavailable."""
+    """Play until a signal comes, or once.
+
+    Raises: Refused for a folder with a real log, Unavailable.
+    """
     config = configuration.load_demo(data, port)
     words.choose(config.language)
     process_log.begin()
@@ -41,10 +45,16 @@ def run(data: Path | None, *, port: int | None, speed: float, once: bool) -> int
 
 
 def _claim(config: Config) -> None:
-    """Mark the folder as the demo's. Raises: Refused where it holds a log that the demo did not make."""
+    """Mark the folder as the demo's.
+
+    Raises: Refused where it holds a log that the demo did not make.
+    """
     mark, log = config.data / _MARK, config.data / "log.db"
     if log.exists() and not mark.exists():
-        said = _("{folder} holds a log that is not the demo's, and the demo would write made-up calls into it: choose another folder with --data")
+        said = _(
+            "{folder} holds a log that is not the demo's, and the demo would write made-up calls "
+            "into it: choose another folder with --data"
+        )
         raise Refused(said.format(folder=config.data))
     config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     mark.touch()
@@ -63,7 +73,7 @@ async def _serve(config: Config, speed: float, *, once: bool) -> int:
             clock.begin_after(await asyncio.to_thread(_last_time, house))
             app = wiring.web_app(house, server.facts_token(config), demo_note=_note(speed))
             web = server.WebServer(app, lambda: _announce(config, listener, speed))
-            player = asyncio.create_task(_play(house, clock, speed, web, once=once))
+            player = asyncio.create_task(_play(house, clock, web, once=once))
             try:
                 return await web.run(listener)
             finally:
@@ -71,12 +81,12 @@ async def _serve(config: Config, speed: float, *, once: bool) -> int:
                 await asyncio.gather(player, return_exceptions=True)
 
 
-async def _play(house: House, clock: DemoClock, speed: float, web: server.WebServer, *, once: bool) -> None:
+async def _play(house: House, clock: DemoClock, web: server.WebServer, *, once: bool) -> None:
     """Play, and stop the server when it is over, or with what went wrong."""
     text = (files("kontaktcenter") / "data" / "crisis.queue_log").read_text(encoding="utf-8")
     try:
         await Player(house.node, house.directory(), parse(text.splitlines()), clock).play(once=once)
-    except Exception as e:  # noqa: BLE001 -- the end of a task: whatever it is, the server stops with it
+    except Exception as e:  # noqa: BLE001 -- the edge of a process: nobody is shown a traceback
         web.fail(e)
     else:
         web.stop(0)
@@ -96,7 +106,7 @@ def _announce(config: Config, listener: socket.socket, speed: float) -> None:
 
 
 def _free(config: Config) -> socket.socket:
-    """A listener on the port asked for, or on the next that is free; says so where it is another."""
+    """A listener on the port asked for, or on the next free one; says so where it is another."""
     for port in range(config.port, min(config.port + _PORTS, 65_536)):
         try:
             listener = server.listen(config.host, port)
@@ -110,9 +120,9 @@ def _free(config: Config) -> socket.socket:
     raise ConfigError(said.format(port=config.port, n=_PORTS), key="port")
 
 
-def _last_time(house: House):
+def _last_time(house: House) -> datetime | None:
     """The latest time at which anything in the log happened, None for a new one."""
-    latest = None
+    latest: datetime | None = None
     for shard, position in house.node.positions().items():
         for found in house.node.read(shard, max(0, position - _LOOK_BACK), _LOOK_BACK):
             if found.commit.origin.startswith("import:taxonomy"):

@@ -1,4 +1,4 @@
-"""The demo's clock: it runs faster than the world, so that waits and ages look right at any speed."""
+"""The demo's clock: it runs faster than the world, so that waits look right at any speed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class DemoClock:
-    """A clock (`core.commit.Clock`) that began at `start` and runs `speed` times as fast as real time."""
+    """A clock (`core.commit.Clock`) that began at `start` and runs at `speed` times real time."""
 
     def __init__(
         self, start: datetime, speed: float, elapsed: Callable[[], float] = time.monotonic

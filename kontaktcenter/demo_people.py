@@ -97,7 +97,7 @@ def sign_off(agents: Mapping[str, tuple[str, ...]], on: str, at: datetime) -> li
 
 
 def after_call(call: Answered, directory: Directory, dice: random.Random) -> list[Planned]:
-    """What the agent does after a call: wraps it up, often registers a case, closes it now or later."""
+    """What the agent does after a call: wraps up, often registers a case, closes it sometime."""
     group = directory.group_of_queue(call.queue)
     if group.excluded:
         return []
@@ -115,9 +115,10 @@ def after_call(call: Answered, directory: Directory, dice: random.Random) -> lis
 
 
 def _types_of(directory: Directory, group: AnswerGroup) -> list[tuple[str, str]]:
-    """(case type, its owner) that a group registers: those with a step of its own first, else its owners'.
+    """(case type, owner) that a group registers: those with a step of its own, else its owners'.
 
-    A type of any authority gets one of the group's own; the crisis line has none and gets one of the usual.
+    A type of any authority gets one of the group's own; the crisis line has none and gets one of
+    the usual.
     """
     owners = group.partition or tuple(code for code in _USUAL_OWNERS if directory.authority(code))
     found, own = [], []

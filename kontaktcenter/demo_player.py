@@ -1,12 +1,12 @@
-"""The demo's hand on the clock: hands the rows that are due to the importer, and lets its people act."""
+"""The demo's player: hands rows that are due to the importer, and lets its people act."""
 
 from __future__ import annotations
 
 import asyncio
 import heapq
 import random
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from kontaktcenter.demo_people import EXCHANGE, Answered, Planned, after_call, sign_off, sign_on
@@ -14,7 +14,7 @@ from kontaktcenter.demo_recording import next_start
 from telephony.importer import Importer
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Iterator, Sequence
 
     from core.commit import Port
     from core.taxonomy import Directory
@@ -47,7 +47,10 @@ class Player:
         self._line_no = 1
 
     async def play(self, *, once: bool = False) -> None:
-        """Play until cancelled; with `once`, until the recording is over. Raises: Unavailable, Corrupt."""
+        """Play until cancelled; with `once`, until the recording is over.
+
+        Raises: Unavailable, Corrupt.
+        """
         start = next_start(self._clock(), None)
         try:
             while True:

@@ -1,4 +1,4 @@
-"""The recorded crisis, laid out in time again: when each row of the exchange's log is due, and how it reads then."""
+"""The recorded crisis laid out in time again: when each row is due, and how it reads then."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Recording:
         return {member: tuple(sorted(queues)) for member, queues in sorted(found.items())}
 
     def played_from(self, start: datetime) -> Iterator[Due]:
-        """The rows as if the first happened at `start`, a whole second; every uniqueid is a new one.
+        """The rows as if the first came at `start`, a whole second; every uniqueid is a new one.
 
         Two plays never share a uniqueid where their starts are at least `lasts` apart.
         """

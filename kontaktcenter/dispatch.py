@@ -1,4 +1,4 @@
-"""Where a verb's work is done: in the node that runs in the folder, or else in a node of our own."""
+"""Where a verb's work is done: in the node that runs in the folder, else in one of our own."""
 
 from __future__ import annotations
 
@@ -40,19 +40,31 @@ _START_S: Final = 10.0  # how long a node that has the lock may take until it li
 _AGAIN_S: Final = 0.1
 
 
-async def perform(house: House, verb: str, args: Mapping[str, object], out: Out) -> dict[str, object]:
-    """Do the work of `verb` in an open house. Raises: NotFound for a verb that this version has not."""
+async def perform(
+    house: House, verb: str, args: Mapping[str, object], out: Out
+) -> dict[str, object]:
+    """Do the work of `verb` in an open house.
+
+    Raises: NotFound for a verb that this version has not.
+    """
     if verb not in VERBS:
-        raise NotFound(_("the running node does not know {verb}: it may be of an older version").format(verb=verb))
+        raise NotFound(
+            _("the running node does not know {verb}: it may be of an older version").format(
+                verb=verb
+            )
+        )
     module = import_module(f"kontaktcenter.commands.{VERBS[verb]}")
     work: Work = getattr(module, verb.rpartition(".")[2])
     return await work(house, args, out)
 
 
-async def send(config: Config, verb: str, args: Mapping[str, object], out: Out) -> dict[str, object]:
+async def send(
+    config: Config, verb: str, args: Mapping[str, object], out: Out
+) -> dict[str, object]:
     """Have `verb` done by the node that works with the folder; open one if there is none.
 
-    Raises: InUse where another process has the folder and does not listen; else what the work raises.
+    Raises: InUse where another process has the folder and does not listen; else what the work
+    raises.
     """
     patience_s = _START_S
     while True:
@@ -71,7 +83,7 @@ async def send(config: Config, verb: str, args: Mapping[str, object], out: Out) 
 async def _here(
     config: Config, verb: str, args: Mapping[str, object], out: Out
 ) -> dict[str, object]:
-    from kontaktcenter import wiring  # noqa: PLC0415 -- the node's libraries, only when there is work for them
+    from kontaktcenter import wiring  # noqa: PLC0415 -- `--help` starts without it
 
     if verb not in _MAKES:
         wiring.require_log(config)

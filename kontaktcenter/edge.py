@@ -41,7 +41,7 @@ def exit_code(error: BaseException) -> Exit:
 
 
 def told(error: BaseException, data: Path | None) -> str:
-    """What a person is told of an error: what happened and what to do; details go to a file in `data`."""
+    """What a person is told of an error: what happened and what to do; details go to a file."""
     if isinstance(error, errors.KontaktcenterError):
         return _headline(error) + error.message
     if _no_room(error):
@@ -85,7 +85,8 @@ def unforeseen(error: BaseException, data: Path | None) -> str:
     reference = secrets.token_hex(4)
     details = f"--- {reference}\n" + "".join(traceback.format_exception(error)) + "\n"
     text = _(
-        "Something went wrong that should not ({kind}). Reference {reference}; the details are in {file}."
+        "Something went wrong that should not ({kind}). Reference {reference}; the details are in"
+        " {file}."
     )
     return text.format(
         kind=type(error).__name__, reference=reference, file=_keep(details, data, reference)

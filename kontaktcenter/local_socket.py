@@ -1,8 +1,8 @@
 """The local socket of a running node, `DIR/node.sock`: other commands send their work here.
 
 A client sends one line of JSON, `{"verb", "args"}`; the node answers with lines: any number of
-`{"progress": {…}}`, `{"warn": text}` and `{"line": {…}}`, and last `{"result": {…}}` or `{"error": {…}}`.
-A client that goes away ends its work. Only the owner of the folder can connect (mode 0600).
+`{"progress": {…}}`, `{"warn": text}` and `{"line": {…}}`, and last `{"result": {…}}` or `{"error":
+{…}}`. A client that goes away ends its work. Only the owner of the folder can connect (mode 0600).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NAME = "node.sock"
 
 @contextlib.contextmanager
 def _short(path: Path) -> Iterator[str]:
-    """The socket's address by way of its open folder: an address may have no more than 107 bytes."""
+    """The socket's address through its open folder: an address has at most 107 bytes."""
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         yield f"/proc/self/fd/{folder}/{path.name}"
@@ -67,7 +67,9 @@ class _Wire:
 class LocalServer:
     """Listens on the folder's socket and performs what comes in, on the node's own loop."""
 
-    def __init__(self, path: Path, perform: Perform, failed: Callable[[BaseException], str]) -> None:
+    def __init__(
+        self, path: Path, perform: Perform, failed: Callable[[BaseException], str]
+    ) -> None:
         """`failed` keeps an unforeseen error's details and returns what a person may be told."""
         self._path = path
         self._perform = perform

@@ -1,6 +1,7 @@
 """A log's file read from outside, without changing it: for backups and for `log verify`.
 
-It is judged anew from its first record, with the same code as in a node, into an index that is thrown away.
+It is judged anew from its first record, with the same code as in a node, into an index that is
+thrown away.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import tempfile
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
 
 from core.errors import Corrupt, NeedsUpgrade, Refused
@@ -52,6 +53,9 @@ class _FileLog:
         """Raises: Refused, always."""
         raise Refused(_("a copy of a log is only read"), bytes=len(body))
 
+    def append_now(self, body: bytes) -> int | None:
+        """Nothing, ever."""
+
     async def read(self, offset: int, limit: int, wait_s: float) -> Sequence[Record]:  # noqa: ARG002 -- nobody appends
         """Records from `offset` on. Raises: Corrupt."""
         return await asyncio.to_thread(self._read, offset, limit)
@@ -61,7 +65,9 @@ class _FileLog:
         records = []
         for expected, (found, body, crc) in enumerate(rows, start=offset):
             if found != expected or not isinstance(body, bytes) or crc32(body) != crc:
-                said = _("{file} is damaged: record {offset} is missing or does not match its checksum")
+                said = _(
+                    "{file} is damaged: record {offset} is missing or does not match its checksum"
+                )
                 raise Corrupt(said.format(file=self._path, offset=expected))
             records.append(Record(found, body))
         return records
@@ -72,7 +78,9 @@ class _FileLog:
         return 0 if last is None else int(last) + 1
 
 
-def _run(conn: sqlite3.Connection, path: Path, sql: str, params: tuple[object, ...]) -> list[tuple]:  # type: ignore[type-arg] -- rows as sqlite3 gives them
+def _run(
+    conn: sqlite3.Connection, path: Path, sql: str, params: tuple[object, ...]
+) -> list[tuple[Any, ...]]:
     try:
         return conn.execute(sql, params).fetchall()
     except sqlite3.DatabaseError as e:
@@ -91,19 +99,21 @@ def _open(path: Path, *, still: bool) -> sqlite3.Connection:
         raise Corrupt(_("{file} is not a log of Kontaktcenter").format(file=path))
     if layout > LAYOUT:
         conn.close()
-        raise NeedsUpgrade(_("{file} was written by a newer program: upgrade this one").format(file=path))
+        raise NeedsUpgrade(
+            _("{file} was written by a newer program: upgrade this one").format(file=path)
+        )
     return conn
 
 
 async def digests(
     path: Path, progress: Callable[[str, int, int], None] | None = None, *, still: bool = True
 ) -> tuple[Digests, str | None]:
-    """Position and digest of each shard of the file, judged anew, and the secret's fingerprint in its genesis.
+    """Position and digest of each shard, judged anew, and the secret's fingerprint in genesis.
 
     `progress` gets a shard's name, records done, records in all.
     Raises: Corrupt, NeedsUpgrade, FileNotFoundError.
     """
-    if not path.is_file():
+    if not path.is_file():  # noqa: ASYNC240 -- one look at a folder of this machine
         raise FileNotFoundError(2, "", str(path))
     found: Digests = {}
     fingerprint = None
@@ -161,7 +171,10 @@ def _of_index(path: Path, upto: int) -> str:
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as conn:
         for accepted, raw, crc in conn.execute(_SQL_JUDGED, (upto,)):
             if crc32(raw) != crc:
-                said = _("the index {file} is damaged: stop the node and delete the file; it is rebuilt from the log")
+                said = _(
+                    "the index {file} is damaged: stop the node and delete the file; it is "
+                    "rebuilt from the log"
+                )
                 raise Corrupt(said.format(file=path))
             digest = sha256(digest + (b"A" if accepted else b"S") + raw).digest()
     return digest.hex()

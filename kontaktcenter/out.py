@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Out(Protocol):
-    """The way from a working verb to a person or a program: a terminal here, or one at the local socket."""
+    """The way from a working verb to whoever listens: a terminal here, or the local socket."""
 
     def progress(self, what: str, done: int, total: int | None = None) -> None:
         """So far `done` of `total` (None: nobody knows) of `what`."""

@@ -1,4 +1,4 @@
-"""The program's own log: JSON lines on stderr, for what serves; commands for people print nothing of it."""
+"""The program's own log: JSON lines on stderr of what serves; other commands have none."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import structlog
 
 
 def begin(level: int = logging.WARNING) -> None:
-    """Send what this process logs to stderr, one JSON object a line, without personal data in it."""
-    shared = [
+    """Send what this process logs to stderr, one JSON object a line, without personal data."""
+    shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

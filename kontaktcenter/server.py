@@ -31,20 +31,23 @@ if TYPE_CHECKING:
     from kontaktcenter.config import Config
 
 _GRACE_S: Final = 3  # open streams are cut after this
-_TOKEN_FILE: Final = "facts.token"
+_TOKEN_FILE: Final = "facts.token"  # noqa: S105 -- a file's name
 _TOKEN_BYTES: Final = 24
 _OTHERS: Final = 0o077
 
 
 def run(config: Config, *, insecure: bool) -> int:
-    """Serve until SIGINT (exit 130) or SIGTERM (exit 0). Raises: ConfigError, InUse, Unavailable, Corrupt."""
+    """Serve until SIGINT (exit 130) or SIGTERM (exit 0).
+
+    Raises: ConfigError, InUse, Unavailable, Corrupt.
+    """
     require_loopback(config, insecure=insecure)
     process_log.begin()
     return asyncio.run(_serve(config))
 
 
 def require_loopback(config: Config, *, insecure: bool) -> None:
-    """Raises: ConfigError for an address that others can reach, unless that was asked for by name."""
+    """Raises: ConfigError for an address that others can reach, unless that was asked for."""
     if insecure or config.host == "localhost":
         return
     try:
@@ -53,7 +56,8 @@ def require_loopback(config: Config, *, insecure: bool) -> None:
         local = False
     if not local:
         said = _(
-            "host: {host} can be reached by others, and nobody signs in yet: everyone there could see the board. Use 127.0.0.1, or say --insecure to do it all the same"
+            "host: {host} can be reached by others, and nobody signs in yet: everyone there could"
+            " see the board. Use 127.0.0.1, or say --insecure to do it all the same"
         )
         raise ConfigError(said.format(host=config.host), key="host")
 
@@ -91,7 +95,10 @@ def address_of(host: str, listener: socket.socket) -> str:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises: ConfigError where the name is no address, Unavailable where it is busy."""
+    """A listening socket.
+
+    Raises: ConfigError where the name is no address, Unavailable where it is busy.
+    """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError) as e:

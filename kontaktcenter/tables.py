@@ -56,8 +56,7 @@ def _figure_names() -> list[str]:
 
 def _figures(row: Mapping[str, Any]) -> list[str]:
     others = sum(
-        row[name]
-        for name in ("timed_out", "refused", "callback", "deflected", "diverted", "other")
+        row[name] for name in ("timed_out", "refused", "callback", "deflected", "diverted", "other")
     )
     return [
         str(row["offered"]),
@@ -87,9 +86,14 @@ def _clock(text: str) -> str:
 def print_replay(result: Mapping[str, Any]) -> None:
     """The queues as they stood, and the figures up to then."""
     say(_("As it stood at {time}").format(time=result["until"]))
-    table([_("queues")], [[str(row)] for row in _groups(result["queues"])], 9)
+    rows = [
+        [str(group["answer_group"]), str(group["waiting"]), _seconds(group["longest_wait_s"])]
+        for group in result["queues"]["groups"]
+        if group["waiting"]
+    ]
+    if rows:
+        table([_("group"), _("waiting"), _("longest wait")], rows)
+    else:
+        say(_("Nobody was waiting."))
+    say("")
     print_statistics(result["statistics"])
-
-
-def _groups(queues: Any) -> Sequence[Any]:
-    return queues.get("groups", ()) if isinstance(queues, dict) else queues

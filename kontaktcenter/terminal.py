@@ -1,4 +1,4 @@
-"""`Out` on a terminal: answers on stdout, what a person should know on stderr, bars only for long work."""
+"""`Out` on a terminal: answers on stdout, remarks on stderr, bars only for long work."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ _BAR_AFTER_S: Final = 1.0  # a bar that flashes by tells nothing
 
 
 class Terminal:
-    """What a verb tells, on this process's own terminal. Use as a context: it takes the bars down."""
+    """What a verb tells, on this process's own terminal.
+
+    Use as a context: it takes the bars down.
+    """
 
     def __init__(self) -> None:
         self._began = time.monotonic()
@@ -64,9 +67,14 @@ class Terminal:
 
 
 def _bars() -> Progress:
-    from rich.console import Console  # noqa: PLC0415 -- only where there is something to wait for
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
-    from rich.progress import TimeElapsedColumn  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415 -- `--help` starts without it
+    from rich.progress import (  # noqa: PLC0415 -- `--help` starts without it
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
 
     columns = (
         TextColumn("{task.description}"),

@@ -17,7 +17,7 @@ def _catalogue(language: str) -> gettext.NullTranslations:
 
 
 def choose(language: str) -> None:
-    """Speak `language` (`sv` or `en`) from now on; the command line is one process and one person."""
+    """Speak `language` (`sv` or `en`) from now on; one process is one person's."""
     _chosen[0] = language
 
 

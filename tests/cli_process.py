@@ -10,10 +10,12 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from project import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 RECORDING = ROOT / "kontaktcenter" / "data" / "crisis.queue_log"
 READY_S = 30.0
@@ -30,8 +32,13 @@ def command(*args: object) -> list[str]:
     return [sys.executable, "-m", "kontaktcenter", *map(str, args)]
 
 
-def kc(home: Path, *args: object, code: int | None = 0, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end. `code` is what it must exit with; None for anything. Never a traceback."""
+def kc(
+    home: Path, *args: object, code: int | None = 0, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end.
+
+    `code` is what it must exit with; None for anything. Never a traceback.
+    """
     done = subprocess.run(
         command(*args),
         capture_output=True,
@@ -53,7 +60,10 @@ def kc_json(home: Path, *args: object, code: int = 0, **env: str) -> Any:
 
 
 class Running:
-    """A command that goes on: `serve`, `demo`, `log tail`. Use as a context: it is killed at the end."""
+    """A command that goes on: `serve`, `demo`, `log tail`.
+
+    Use as a context: it is killed at the end.
+    """
 
     def __init__(self, home: Path, *args: object, **env: str) -> None:
         self.process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""`backup create`: a consistent copy of the log, and apart from it of the keys, also while the node records."""
+"""`backup create`: a consistent copy of the log and, apart from it, of the keys."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 async def create(house: House, args: Mapping[str, object], out: Out) -> dict[str, object]:
-    """Copy log and keys into the new folders `to` and `keys_to`; with `secret`, the city secret to the keys.
+    """Copy log and keys into new folders, `to` and `keys_to`; with `secret`, that one too.
 
     What cannot be finished is taken away again. Raises: Refused, OSError.
     """
@@ -47,7 +47,8 @@ async def create(house: House, args: Mapping[str, object], out: Out) -> dict[str
 async def _create(  # noqa: PLR0913 -- where from, where to, and how
     house: House, path: Path, to: Path, keys_to: Path, out: Out, *, with_secret: bool
 ) -> dict[str, object]:
-    # First the log, then the keys: a key is kept before a commit uses it, so the later copy of the keys
+    # First the log, then the keys: a key is kept before a commit uses it, so the later copy of the
+    # keys
     # holds every key that the earlier copy of the log needs.
     await asyncio.to_thread(backup.copy_database, path, to / backup.LOG)
     await asyncio.to_thread(

@@ -68,7 +68,7 @@ def examine(config: Config) -> dict[str, Any]:
 
 def _python() -> Check:
     found = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 -- pip can be told to ignore it
         return Check("python", FAIL, found, _("Install Python 3.11 or later."))
     return Check("python", OK, found)
 
@@ -89,7 +89,9 @@ def _packages() -> Iterator[Check]:
 
 def _environment() -> Iterator[Check]:
     for name in foreign():
-        yield Check("environment", WARN, name, _("Nothing here reads it: remove it, or mend its name."))
+        yield Check(
+            "environment", WARN, name, _("Nothing here reads it: remove it, or mend its name.")
+        )
 
 
 def _words() -> Check:
@@ -111,12 +113,16 @@ def _folder(config: Config) -> Iterator[Check]:
         yield Check("data folder", WARN, str(data), _("It is made by serve, demo or import."))
         return
     if not data.is_dir():
-        yield Check("data folder", FAIL, str(data), _("It is not a folder: choose another with --data."))
+        yield Check(
+            "data folder", FAIL, str(data), _("It is not a folder: choose another with --data.")
+        )
         return
     if not os.access(data, os.R_OK | os.W_OK | os.X_OK):
         yield Check("data folder", FAIL, str(data), _("It cannot be written: mend its rights."))
     elif data.stat().st_mode & _OTHERS:
-        yield Check("data folder", WARN, str(data), _("Others can look into it: run chmod 700 on it."))
+        yield Check(
+            "data folder", WARN, str(data), _("Others can look into it: run chmod 700 on it.")
+        )
     else:
         yield Check("data folder", OK, str(data))
     free = shutil.disk_usage(data).free
@@ -132,7 +138,9 @@ def _log_and_node(config: Config) -> Iterator[Check]:
         yield Check("log", WARN, config.log, do)
         return
     if not path.exists():
-        yield Check("log", WARN, str(path), _("There is none yet: serve, demo or import begin one."))
+        yield Check(
+            "log", WARN, str(path), _("There is none yet: serve, demo or import begin one.")
+        )
         return
     client = local_socket.connect(config.data / local_socket.NAME)
     running = client is not None
@@ -141,7 +149,7 @@ def _log_and_node(config: Config) -> Iterator[Check]:
     yield Check("node", OK, _("runs in this folder") if running else _("does not run"))
     try:
         answered = asyncio.run(send(config, "doctor.doctor", {}, Silent()))
-    except Exception as e:  # noqa: BLE001 -- the doctor goes on, whatever the node dies of
+    except Exception as e:  # noqa: BLE001 -- the edge of a process: nobody is shown a traceback
         yield Check("log", FAIL, str(path), told(e, config.data))
         return
     checks = answered["checks"]
@@ -173,7 +181,9 @@ def _shards(house: House) -> Iterator[Check]:
             do = _("The index is {n} behind the log: if that stays so, start the node again.")
             yield Check(f"shard {name}", WARN, at, do.format(n=behind))
         elif aside:
-            do = _("Kept aside since the start: {aside}. Somebody sent what is not ours: look into it.")
+            do = _(
+                "Kept aside since the start: {aside}. Somebody sent what is not ours: look into it."
+            )
             yield Check(f"shard {name}", WARN, at, do.format(aside=aside))
         else:
             yield Check(f"shard {name}", OK, at)
@@ -187,12 +197,14 @@ def _secret(house: House) -> Check:
     file = house.config.master_key_file or house.config.data / "city.key"
     found = _("fingerprint {fingerprint}").format(fingerprint=house.node.secret.fingerprint)
     if not file.is_file():
-        do = _("The file {file} is gone while the node runs: put it back at once from its safe place.")
+        do = _(
+            "The file {file} is gone while the node runs: put it back at once from its safe place."
+        )
         return Check("city secret", FAIL, found, do.format(file=file))
     return Check("city secret", OK, found)
 
 
-def _read_models(house: House) -> Iterator[Check]:
+def _read_models(house: House) -> Iterator[Check]:  # noqa: ARG001 -- a verb's signature
     yield from ()
 
 
@@ -204,6 +216,9 @@ def _clock(house: House) -> Check:
             at: datetime = found.commit.recorded_at
             last = at if last is None else max(last, at)
     if last is not None and last > now + _CLOCK_SLACK and house.clock is real_clock:
-        do = _("The log has commits from {last}: this clock was set back, or it is a demo's log. Check the time service.")
+        do = _(
+            "The log has commits from {last}: this clock was set back, or it is a demo's log. "
+            "Check the time service."
+        )
         return Check("clock", WARN, now.isoformat(), do.format(last=last.isoformat()))
     return Check("clock", OK, now.isoformat())

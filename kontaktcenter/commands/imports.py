@@ -40,7 +40,10 @@ async def queue_log(house: House, args: Mapping[str, object], out: Out) -> dict[
         )
         await _tell(report.malformed, out)
         for name in report.unfinished:
-            said = _("{file}: the last row has no line end and was not read; import the file again when it is whole")
+            said = _(
+                "{file}: the last row has no line end and was not read; import the file again "
+                "when it is whole"
+            )
             await out.warn(said.format(file=name))
     if args.get("follow"):
         await _follow(house, Path(str(files[-1])), exchange, directory, out)
@@ -48,9 +51,7 @@ async def queue_log(house: House, args: Mapping[str, object], out: Out) -> dict[
     return report.as_json()
 
 
-async def _follow(
-    house: House, file: Path, exchange: str, directory: Directory, out: Out
-) -> None:
+async def _follow(house: House, file: Path, exchange: str, directory: Directory, out: Out) -> None:
     told = 0
     async for report in follow(house.node, file, exchange, directory):
         await _tell(report.malformed[told:], out)

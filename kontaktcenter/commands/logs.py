@@ -39,7 +39,11 @@ def _shards(node: Node, asked: object) -> list[str]:
 
 def _row(found: FeedCommit) -> dict[str, object]:
     """A commit as one line: where it stands, and the commit as the log holds it."""
-    row: dict[str, object] = {"shard": found.shard, "position": found.position, "seq": found.first_seq}
+    row: dict[str, object] = {
+        "shard": found.shard,
+        "position": found.position,
+        "seq": found.first_seq,
+    }
     row.update(json.loads(msgspec.json.encode(found.commit)))
     return row
 
@@ -74,7 +78,8 @@ async def tail(house: House, args: Mapping[str, object], out: Out) -> dict[str, 
             batch = await asyncio.to_thread(_after, house.node, shard, seen.get(shard, 0))
             for found in batch:
                 await out.line(_row(found))
-            # A commit without events is not in the feed, so where the shard stood before reading counts too.
+            # A commit without events is not in the feed, so where the shard stood before reading
+            # counts too.
             upto[shard] = max([upto.get(shard, 0), *(found.position for found in batch[-1:])])
         seen.update(upto)
         await house.node.changed(seen, _WAKE_S)
@@ -120,7 +125,7 @@ async def _export_lines(node: Node, shards: list[str], out: Out) -> int:
 
 
 async def _export_file(node: Node, shards: list[str], to: Path, out: Out) -> int:
-    if to.exists():
+    if to.exists():  # noqa: ASYNC240 -- one look at a folder of this machine
         raise Refused(_("{file} is there already: choose another name").format(file=to))
     commits, ends = 0, node.positions()
     with to.open("x", encoding="utf-8") as file:
@@ -136,7 +141,7 @@ async def _export_file(node: Node, shards: list[str], to: Path, out: Out) -> int
 
 
 async def verify(house: House, _args: Mapping[str, object], out: Out) -> dict[str, object]:
-    """Judge the whole log file anew and compare with the index, row by row; exit code 1 where they differ."""
+    """Judge the whole log anew and compare the index with it; exit code 1 where they differ."""
     path = log_path(house.config)
     if path is None:
         raise Refused(_("a log in memory has no file to compare with"))
@@ -144,12 +149,13 @@ async def verify(house: House, _args: Mapping[str, object], out: Out) -> dict[st
     found, _fingerprint = await log_file.digests(path, out.progress, still=False)
     await house.node.settle()
     index = await asyncio.to_thread(log_file.index_digests, house.config.data / "index", found)
-    shards = {
-        name: {**row, "ok": index[name] == found[name]} for name, row in shown(found).items()
-    }
+    shards = {name: {**row, "ok": index[name] == found[name]} for name, row in shown(found).items()}
     whole = all(row["ok"] for row in shards.values())
     if not whole:
         await out.warn(
-            _("The index differs from the log. Stop the node and delete the folder index: it is rebuilt from the log.")
+            _(
+                "The index differs from the log. Stop the node and delete the folder index: it is"
+                " rebuilt from the log."
+            )
         )
     return {"ok": whole, "shards": shards, "exit": Exit.DONE if whole else Exit.ERROR}

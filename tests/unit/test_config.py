@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from kontaktcenter.config import ConfigError, foreign, load
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_without_anything_said_the_users_state_folder_is_used(tmp_path: Path):

@@ -40,7 +40,10 @@ def test_every_row_of_the_recording_is_played_at_its_own_distance_from_the_first
     assert len(played) == 3105
     assert played[0].at == START
     assert played[-1].at == START + timedelta(seconds=652)
-    assert played[1].line == f"{int(START.timestamp()) + 7}|{int(START.timestamp()) + 6}.1|bygg|NONE|ENTERQUEUE||0700003128|1"
+    assert (
+        played[1].line
+        == f"{int(START.timestamp()) + 7}|{int(START.timestamp()) + 6}.1|bygg|NONE|ENTERQUEUE||0700003128|1"
+    )
 
 
 def test_played_where_it_was_recorded_it_is_the_file_itself(recording: Recording):
@@ -93,7 +96,9 @@ def test_the_same_dice_give_the_same_people(directory: Directory):
     assert isinstance(first[0].draft.events[0].event, CallWrappedUp)
 
 
-@pytest.mark.parametrize("queue", ["avfall", "trafik", "miljo", "livsmedel", "bygg", "parkering", "kris"])
+@pytest.mark.parametrize(
+    "queue", ["avfall", "trafik", "miljo", "livsmedel", "bygg", "parkering", "kris"]
+)
 def test_cases_are_registered_with_an_owner_of_the_group_or_a_usual_one(
     queue: str, directory: Directory
 ):

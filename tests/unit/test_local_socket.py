@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import stat
-from collections.abc import Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from core.errors import Refused, Unavailable
 from kontaktcenter.local_socket import LocalServer, ask, connect
-from kontaktcenter.out import Out
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from kontaktcenter.out import Out
 
 
 class Heard:
