@@ -1,1 +1,1 @@
-"""The HTTP API and the pages for agents and coordinators."""
+"""The HTTP API and the screens in a browser: the coordinators' board first."""

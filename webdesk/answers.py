@@ -1,0 +1,114 @@
+"""The shapes of the API's answers, for its description, and how they are sent: uncached JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+
+def json_answer(body: object, status: int = 200, **headers: str) -> Response:
+    """`body` as JSON. What the models below describe is what is sent; msgspec writes it."""
+    return Response(
+        msgspec.json.encode(body),
+        status_code=status,
+        media_type="application/json",
+        headers={"Cache-Control": "no-store", **headers},
+    )
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: str
+
+
+class Version(BaseModel):
+    """Name and version of the program."""
+
+    name: str
+    version: str
+
+
+class Degraded(BaseModel):
+    """One part that does not do what it should."""
+
+    part: str
+    detail: str
+
+
+class Ready(BaseModel):
+    """How the server stands. `lag` is in commits; a degraded server is ready."""
+
+    status: str
+    positions: dict[str, int]
+    read_models: dict[str, int]
+    lag: int
+    age_s: float | None
+    degraded: list[Degraded]
+
+
+class Problem(BaseModel):
+    """An error, as RFC 9457 has it; `type` ends in a stable word for programs."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    field: str | None = None
+    retry_after_s: float | None = None
+
+
+class FactResult(BaseModel):
+    """What became of one fact. `position` is null where it was not accepted now or before."""
+
+    status: str = Field(description="accepted, duplicate, fork or invalid")
+    position: int | None
+    shard: str | None = None
+    commit_id: str | None = None
+    reason: str | None
+
+
+class FactsAnswer(BaseModel):
+    """The results in the order of the facts; a bad one never blocks the others."""
+
+    results: list[FactResult]
+    as_of: dict[str, int] = Field(
+        description="the last position of each shard that a fact went into"
+    )
+
+
+class CommandAnswer(BaseModel):
+    """What a command led to. `events` are types of what is recorded; none: it was so already."""
+
+    status: str = Field(description="accepted or nothing_to_do")
+    commit_id: str
+    shard: str | None
+    position: int | None
+    durability: str
+    events: list[str]
+
+
+class Queues(BaseModel):
+    """The situation, see the reference."""
+
+    as_of: dict[str, int]
+    position: str
+    at: str
+    age_s: float
+    target: dict[str, float]
+    groups: list[dict[str, Any]]
+    total: dict[str, Any]
+    agents: dict[str, int]
+    series: list[dict[str, Any]]
+    table: list[dict[str, Any]]
+
+
+class Statistics(BaseModel):
+    """Statistics, as `kontaktcenter statistics --json` gives them."""
+
+    as_of: dict[str, int]
+    rows: list[dict[str, Any]]
+    total: list[dict[str, Any]]

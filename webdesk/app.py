@@ -1,0 +1,76 @@
+"""The application: routes, guards, errors, and the live feed's life."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+
+from webdesk import answers, assets, commands, facts, health, pages, problems, queries
+from webdesk.guards import Guards
+from webdesk.live import LiveFeed
+from webdesk.metrics import Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.responses import Response
+    from starlette.types import Scope
+
+    from webdesk.services import Services
+
+_DESCRIPTION = """The contact centre's HTTP API. Errors are problem details (RFC 9457). Every answer
+tells which position of the log it rests on; times carry their offset; units stand last in names
+(`wait_s`)."""
+_FOR_EVER = "public, max-age=31536000, immutable"
+
+
+class _Assets(StaticFiles):
+    """Static files; asked for with the hash of their content they may be kept for ever."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        if scope["query_string"].startswith(b"v="):
+            response.headers["Cache-Control"] = _FOR_EVER
+        else:
+            response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def create_app(services: Services) -> FastAPI:
+    """The web application on what the composition root wired. `app.state.feed` is its live feed."""
+    feed = LiveFeed(services)
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        del app
+        feed.start()
+        try:
+            yield
+        finally:
+            await feed.close()
+
+    app = FastAPI(
+        title="Kontaktcenter",
+        version=services.version,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+        separate_input_output_schemas=False,
+        responses={"default": {"model": answers.Problem, "description": "A problem (RFC 9457)"}},
+    )
+    app.state.feed = feed
+    app.include_router(queries.router(services, feed))
+    app.include_router(facts.router(services, metrics))
+    app.include_router(commands.router(services, metrics))
+    app.include_router(health.router(services, feed, metrics))
+    app.include_router(pages.router(services, feed, app.openapi))
+    app.mount(assets.PREFIX, _Assets(directory=assets.STATIC_FOLDER), name="static")
+    problems.install(app)
+    app.add_middleware(Guards, hosts=services.hosts, seen=metrics.answered)
+    return app

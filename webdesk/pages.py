@@ -1,0 +1,97 @@
+"""The pages: the coordinators' board, and a plain page about the API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from fastapi import APIRouter
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request  # noqa: TC002 -- FastAPI reads annotations
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from core.limits import STALE_AFTER_S
+from webdesk import assets
+from webdesk.board import Page
+from webdesk.formats import Formats
+from webdesk.translations import LANGUAGES, catalogue, choose_language
+from webdesk.words import formulas, script_texts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from webdesk.live import LiveFeed
+    from webdesk.services import Services
+
+_TEMPLATES: Final = Path(__file__).parent / "templates"
+
+
+def environments() -> dict[str, Environment]:
+    """One set of templates for each language, everything in them escaped."""
+    found = {}
+    for language in LANGUAGES:
+        environment = Environment(
+            loader=FileSystemLoader(_TEMPLATES),
+            autoescape=True,
+            undefined=StrictUndefined,
+            extensions=["jinja2.ext.i18n"],
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined]
+        environment.globals["assets"] = assets.address
+        environment.globals["language"] = language
+        environment.globals["other_language"] = next(x for x in LANGUAGES if x != language)
+        found[language] = environment
+    return found
+
+
+def router(services: Services, feed: LiveFeed, openapi: Callable[[], dict[str, Any]]) -> APIRouter:
+    """The routes of the pages; `openapi` gives the API's description."""
+    routes = APIRouter(include_in_schema=False)
+    templates = environments()
+
+    def language_of(request: Request) -> str:
+        return choose_language(
+            request.query_params.get("lang"),
+            request.headers.get("accept-language"),
+            services.language,
+        )
+
+    @routes.get("/")
+    async def board(request: Request) -> Response:
+        published = await feed.now()
+        language = language_of(request)
+        formats = Formats(language, services.zone)
+        words = catalogue(language)
+        target = published.state["target"]
+        html = templates[language].get_template("board.html").render(
+            page=Page(published.state, formats, words).shown(),
+            texts=script_texts(words),
+            formulas=formulas(words, str(target["answer_within_s"])),
+            goal=round(target["share"] * 100),
+            at_iso=published.state["at"],
+            at_clock=formats.clock_of(published.state["at"]),
+            demo_note=services.demo_note,
+            zone=str(services.zone),
+            stale_after_s=STALE_AFTER_S,
+            version=services.version,
+        )  # fmt: skip
+        return _page(html, language)
+
+    @routes.get("/api-docs")
+    async def api_docs(request: Request) -> Response:
+        language = language_of(request)
+        html = templates[language].get_template("api_docs.html").render(api=openapi())
+        return _page(html, language)
+
+    @routes.get("/favicon.ico")
+    async def favicon() -> Response:
+        return RedirectResponse(assets.address("favicon.svg"), status_code=308)
+
+    return routes
+
+
+def _page(html: str, language: str) -> Response:
+    headers = {"Content-Language": language, "Vary": "Accept-Language"}
+    return HTMLResponse(html, headers=headers)

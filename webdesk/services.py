@@ -1,0 +1,91 @@
+"""What the web house is given by the composition root: it makes nothing of this itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING, Any, Protocol
+from zoneinfo import ZoneInfo
+
+from core.commit import Clock, Port
+from core.taxonomy import Directory
+
+if TYPE_CHECKING:
+    from projections.statistics import StatisticsQuery
+
+_STOCKHOLM = ZoneInfo("Europe/Stockholm")
+DirectoryOf = Callable[[], Directory]
+
+
+class FeedNode(Port, Protocol):
+    """The node as the web house needs it: the port, and how far each shard has come."""
+
+    def positions(self) -> dict[str, int]:
+        """The last position of each shard in the index; safe from any thread."""
+        ...
+
+
+class Figures(Protocol):
+    """The read models, asked in a worker thread; every answer is JSON-ready.
+
+    `webdesk.figures.ReadFigures` is the one of the product.
+    """
+
+    def queues(self, now: datetime) -> Mapping[str, Any]:
+        """The queues as they stand: `projections.live.queues_now(...).as_json()`."""
+        ...
+
+    def statistics(self, asked: StatisticsQuery) -> Mapping[str, Any]:
+        """The figures, in the shape that the command line gives."""
+        ...
+
+    def positions(self) -> dict[str, int]:
+        """How far the read models have come in each shard: the one that is furthest behind."""
+        ...
+
+    def parked(self) -> dict[str, int]:
+        """How many events each read model has set aside because it could not handle them."""
+        ...
+
+    def subscribe(self, changed: Callable[[], None]) -> None:
+        """Call `changed`, from any thread, whenever a read model has moved."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a city aims for. Units: shares are 0-1.
+
+    A group is in alarm where somebody has waited longer than `wait_s_alarm`, or less than
+    `share_alarm` of the last hour's calls were answered within `answer_within_s`; it is watched
+    where that is less than `share`.
+    """
+
+    share: float = 0.8
+    answer_within_s: float = 20.0
+    short_abandon_s: float = 5.0
+    share_alarm: float = 0.6
+    wait_s_alarm: float = 120.0
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that `create_app` needs.
+
+    `directory` gives the catalogue as it stands. Without `facts_token` nothing can be recorded over
+    HTTP. `hosts` are further names under which the server may be asked, beside those of loopback.
+    `demo_note` is shown on the page where the calls are not real.
+    """
+
+    node: FeedNode
+    figures: Figures
+    directory: DirectoryOf
+    clock: Clock
+    version: str
+    facts_token: str | None = field(default=None, repr=False)
+    language: str = "sv"
+    demo_note: str | None = None
+    target: Target = Target()
+    zone: tzinfo = _STOCKHOLM
+    hosts: tuple[str, ...] = ()
