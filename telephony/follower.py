@@ -1,4 +1,4 @@
-"""Following a `queue_log` while Asterisk writes it, through rotation by rename and by copying and truncating."""
+"""Following a `queue_log` while Asterisk writes it, through rotation by rename or by truncation."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class _Tail:
         return first_no, found
 
     def truncated(self) -> bool:
-        """Whether the file shrank, or shrank and has grown again: what we read last is not there any more."""
+        """Whether the file shrank, also if it has grown again: what we read last is gone."""
         fd = self.file.fileno()
         if os.fstat(fd).st_size < self._offset:
             return True
@@ -65,12 +65,15 @@ async def follow(  # noqa: PLR0913 -- the edges are arguments
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     poll_s: float = FOLLOW_POLL_S,
 ) -> AsyncIterator[ImportReport]:
-    """Record the rows of a growing file from its beginning, for ever; yields the report after each turn with news.
+    """Record the rows of a growing file from its beginning, for ever.
 
-    A row without its line end is not read yet. After a rename the old file is read until the new one has
-    something in it; a file that shrank is read anew, and what is known already stays as it is. A path that is
-    away for a while is waited for. A node that is away is asked again with the same ids. Close the
-    generator to stop. After a longer stop, import the rotated files with `import_files`.
+    Yields the report, always the same one, after each turn that brought news.
+
+    A row without its line end is not read yet. After a rename the old file is read until the new
+    one has something in it; a file that shrank is read anew, and what is known already stays as it
+    is. A path that is away for a while is waited for. A node that is away is asked again with the
+    same ids. Close the generator to stop. After a longer stop, import the rotated files with
+    `import_files`.
     Raises: Refused (the path at the start), Invalid (the exchange's name), Corrupt.
     """
     path = Path(path)
@@ -120,7 +123,7 @@ def _cut(importer: Importer, name: str, tail: _Tail, how: str) -> None:
 
 
 def _newer(path: Path, tail: _Tail) -> _Tail | None:
-    """Another file with something in it that has the path now. An empty one has no writer yet: the old one may."""
+    """Another file that has the path now. While it is empty the old one may still be written to."""
     try:
         newer = _Tail(path)
     except FileNotFoundError:

@@ -1,8 +1,9 @@
 """Lines of a `queue_log` into the log, in bounded flight: the engine of import and of following.
 
-One batch is parsed while the one before it is being judged, and never are two under way at once: a batch with
-new callers waits for their keys, and one after it must not overtake it, since rows of the same second count in
-the order of the log.
+One batch is parsed while the one before it is being judged, and never are two under way at once: a
+batch with new callers waits for their keys, and one after it must not overtake it, since rows of
+the same second count in the order of the log. Importers of one port take turns, so that each knows
+what the others have recorded before it gives a fact its number.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakKeyDictionary
 
 from core.commit import Draft, Duplicate, Fork, Happened, StaleVerdict, first_of
 from core.errors import Corrupt, Invalid, Refused, Unavailable
@@ -27,7 +29,7 @@ from telephony.mapping import Mapper
 from telephony.rows import Malformed, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from core.commit import Answer, Port
     from core.taxonomy import Directory
@@ -48,10 +50,10 @@ class MalformedRow(NamedTuple):
 class ImportReport:
     """What became of the lines.
 
-    `lines` = `events` (rows understood) + `malformed`; `events` = `facts` (newly recorded) + `already_known`
-    + `forks`. `calls` counts the different calls seen. `forks` are rows whose id the log knows with another
-    origin: kept aside there, and somebody must look. `unfinished` names files whose last row has no line
-    end and was not read.
+    `lines` = `events` (rows understood) + `malformed`; `events` = `facts` (newly recorded) +
+    `already_known` + `forks`. `calls` counts the different calls seen. `forks` are rows whose id
+    the log knows with another origin: kept aside there, and somebody must look. `unfinished` names
+    files whose last row has no line end and was not read.
     """
 
     lines: int = 0
@@ -73,6 +75,35 @@ class ImportReport:
             "malformed": [row._asdict() for row in self.malformed],
             "calls": self.calls,
         }
+
+
+class _Turn:
+    """Whose turn it is at one port: a batch is numbered and judged before another importer's is."""
+
+    def __init__(self) -> None:
+        self.wanted = 0
+        self._lock = asyncio.Lock()
+        self._owner: Importer | None = None
+
+    async def take(self, importer: Importer) -> None:
+        """Wait for the turn, unless it is this importer's."""
+        if self._owner is importer:
+            return
+        self.wanted += 1
+        try:
+            await self._lock.acquire()
+        finally:
+            self.wanted -= 1
+        self._owner = importer
+
+    def leave(self, importer: Importer) -> None:
+        """Let the next one go on. Safe to repeat."""
+        if self._owner is importer:
+            self._owner = None
+            self._lock.release()
+
+
+_TURNS: WeakKeyDictionary[Port, _Turn] = WeakKeyDictionary()
 
 
 class _New(NamedTuple):
@@ -108,21 +139,31 @@ class Importer:
         self._origin = f"{Origin.TELEPHONY}:{exchange}"
         self._states: OrderedDict[str, StreamState] = OrderedDict()
         self._calls: set[int] = set()
+        self._turn = _TURNS.setdefault(port, _Turn())
         self._flying: asyncio.Task[None] | None = None
 
     async def take(self, file: str, first_no: int, lines: Sequence[bytes]) -> None:
-        """Take the lines of `file` from number `first_no` on. Returns when the batch before is judged.
+        """Take lines of `file` from number `first_no` on; returns when the batch before is judged.
 
         Raises: Refused (this is no queue_log), Unavailable, Corrupt.
         """
+        await self._turn.take(self)
         new = self._prepare(file, first_no, lines)
-        await self.settle()
+        await self._landed()
         if new:
             self._flying = asyncio.create_task(self._propose(new))
             await asyncio.sleep(0)  # it starts now, not when the next lines are parsed
+        if self._turn.wanted:
+            await self.settle()
 
     async def settle(self) -> None:
         """Return when all that was taken is judged. Raises: as `take`."""
+        try:
+            await self._landed()
+        finally:
+            self._turn.leave(self)
+
+    async def _landed(self) -> None:
         flying, self._flying = self._flying, None
         if flying is not None:
             await flying
@@ -133,6 +174,7 @@ class Importer:
         if flying is not None:
             flying.cancel()
             await asyncio.gather(flying, return_exceptions=True)
+        self._turn.leave(self)
 
     def malformed(self, file: str, line: int, reason: str) -> None:
         """Report a row. Raises: Refused where there are so many that the file is something else."""
@@ -157,7 +199,7 @@ class Importer:
             self.malformed(file, row.line_no, row.reason)
         report.lines += len(lines)
         report.events += len(rows)
-        self._meet({fact.stream for fact, _, _ in rows})
+        self._meet({fact.stream: fact.place for fact, _, _ in rows})
         new = []
         for fact, row_hash, line_no in rows:
             n = self._states[fact.stream].take(fact, row_hash)
@@ -167,21 +209,19 @@ class Importer:
                 new.append(_New(fact, n, file, line_no))
         return new
 
-    def _meet(self, streams: Iterable[str]) -> None:
-        """Have a state for each stream; those in the log are read, the others are new."""
+    def _meet(self, places: Mapping[str, str]) -> None:
+        """Have a state for each stream, and read what is in the log and not known yet."""
         states = self._states
-        unmet = []
-        for stream in streams:
+        for stream, place in places.items():
             if stream in states:
                 states.move_to_end(stream)
             else:
-                unmet.append(stream)
-        heads = self._port.heads(unmet) if unmet else {}
-        for stream in unmet:
-            recorded = self._port.load(stream) if stream in heads else ()
-            states[stream] = StreamState(recorded, self._origin)
-            if stream.startswith("call/"):
-                self._count_call(stream)
+                states[stream] = StreamState(self._exchange, place)
+                if stream.startswith("call/"):
+                    self._count_call(stream)
+        for stream, head in self._port.heads(places).items():
+            if states[stream].is_behind(head):
+                states[stream].read(self._port.load(stream), self._origin)
         while len(states) > IMPORT_STREAMS_MAX:
             states.popitem(last=False)
 
@@ -196,25 +236,26 @@ class Importer:
 
     # --- into the log -----------------------------------------------------------------------------
     async def _propose(self, new: Sequence[_New]) -> None:
-        answers = await self._patiently([self._draft(item.fact, item.n) for item in new])
+        answers, resent = await self._patiently([self._draft(item.fact, item.n) for item in new])
         for item, answer in zip(new, answers, strict=True):
             if isinstance(answer.verdict, Duplicate):
-                await self._again(item, answer)
+                await self._again(item, answer, resent=resent)
             else:
                 self._count(item, answer)
 
-    async def _again(self, item: _New, answer: Answer) -> None:
-        """Somebody else took this `n` meanwhile: for the same fact, or for another that gets the next one."""
+    async def _again(self, item: _New, answer: Answer, *, resent: bool) -> None:
+        """The id is in the log: for this fact, or for another and then the next `n` it is."""
         for _ in range(DECISION_ATTEMPTS_MAX):
-            self._count_no_stale(answer)
+            _check_not_stale(answer)
             state = self._states[item.fact.stream]
             recorded = self._port.load(item.fact.stream)
-            n = state.retake(item.fact, item.n, self._exchange, recorded, self._origin)
+            n = state.retake(item.fact, item.n, recorded, self._origin)
             if n is None:
-                self.report.already_known += 1
+                self.report.facts += resent  # our own, whose answer was lost
+                self.report.already_known += not resent
                 return
             item = item._replace(n=n)
-            (answer,) = await self._patiently([self._draft(item.fact, n)])
+            (answer,), resent = await self._patiently([self._draft(item.fact, n)])
             if not isinstance(answer.verdict, Duplicate):
                 self._count(item, answer)
                 return
@@ -225,16 +266,13 @@ class Importer:
         )
 
     def _count(self, item: _New, answer: Answer) -> None:
-        self._count_no_stale(answer)
+        _check_not_stale(answer)
         if isinstance(answer.verdict, Fork):
+            self._states[item.fact.stream].set_aside(item.fact)
             reason = "the log holds another commit with this row's id: kept aside"
             self.report.forks.append(MalformedRow(item.file, item.line, reason))
         else:
             self.report.facts += 1
-
-    def _count_no_stale(self, answer: Answer) -> None:
-        if isinstance(first_of(answer.verdict), StaleVerdict):
-            raise Corrupt(f"{answer.shard}: a fact of the exchange was judged stale")
 
     def _draft(self, fact: Fact, n: int) -> Draft:
         stream, at = fact.stream, fact.occurred_at
@@ -246,15 +284,20 @@ class Importer:
             tuple([Happened(stream, event, at) for event in fact.events]),
         )
 
-    async def _patiently(self, drafts: Sequence[Draft]) -> Sequence[Answer]:
-        """Propose; where the node asks for patience, the same drafts again after the time that it says."""
+    async def _patiently(self, drafts: Sequence[Draft]) -> tuple[Sequence[Answer], bool]:
+        """Propose, again after the time that a busy node says; whether it took more than once."""
         attempt = 1
         while True:
             try:
-                return await self._port.propose_many(drafts)
+                return await self._port.propose_many(drafts), attempt > 1
             except Unavailable as e:
                 if self._attempts_max is not None and attempt >= self._attempts_max:
                     raise
                 attempt += 1
                 wait_s = e.details.get("retry_after_s", 1)
             await self._sleep(float(wait_s) if isinstance(wait_s, int | float) else 1.0)
+
+
+def _check_not_stale(answer: Answer) -> None:
+    if isinstance(first_of(answer.verdict), StaleVerdict):
+        raise Corrupt(f"{answer.shard}: a fact of the exchange was judged stale")

@@ -1,7 +1,8 @@
 """What identifies a fact within its stream, told from the event alone.
 
-A row is made an event first and then gets its key from it, and what is read back from the log gets its key
-in the same way: so the two can never disagree, and each event type has exactly one kind, its own name.
+A row is made an event first and then gets its key from it, and what is read back from the log gets
+its key in the same way: so the two can never disagree, and each event type has exactly one kind,
+its own name.
 """
 
 from __future__ import annotations

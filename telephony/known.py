@@ -1,9 +1,10 @@
 """What a stream already holds, so that a row seen before is not a new fact (design, small print 1).
 
-A `queue_log` tells whole seconds and tells the same row in the same way for ever, while a live adapter has the
-moment to the microsecond. So two whole-second times are the same fact only if they and the exchange's figures
-are equal; otherwise times up to EXCHANGE_SAME_FACT_S apart are. Without the first rule two rows one second
-apart, such as an agent's telephone that rang twice, would become one where a rotation came between them.
+A `queue_log` tells whole seconds and tells the same row in the same way for ever, while a live
+adapter has the moment to the microsecond. So two whole-second times are the same fact only if they
+and the exchange's figures are equal; otherwise times up to EXCHANGE_SAME_FACT_S apart are. Without
+the first rule two rows one second apart, such as an agent's telephone that rang twice, would become
+one where a rotation came between them.
 """
 
 from __future__ import annotations
@@ -11,64 +12,104 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from core.commit import telephony_id, telephony_key
+from core.judge import FIRST_VERSION
 from core.limits import EXCHANGE_SAME_FACT_S
 from telephony.kinds import Key, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
     from core.commit import Event, Recorded
     from telephony.mapping import Fact
 
-# The exchange's own figures: not the group, which the catalogue gives and may give differently later.
+# The exchange's own figures: not the group, which the catalogue may give differently later.
 _FIGURES: Final = (
     "place", "reason", "ring_s", "wait_s", "talk_s", "by", "how", "key", "reached", "parameters",
 )  # fmt: skip
+_NOTHING: Final = FIRST_VERSION - 1
 
 
 class _Slot:
-    """What is known of one key: `before` facts recorded before this run, `count` in all, `ours` the new ns.
+    """What is known of one key: `count` facts in all, and the `n` of `ours`, made in this run.
 
-    `open` are the recorded ones that no row of this run has matched; `late` the ids of matched ones that
-    came from elsewhere during this run.
+    `open` are others' facts that no row of this run has matched.
     """
 
-    __slots__ = ("before", "count", "late", "open", "ours")
+    __slots__ = ("count", "open", "ours")
 
     def __init__(self) -> None:
         self.open: list[Recorded] = []
-        self.before = 0
         self.count = 0
         self.ours: list[int] = []
-        self.late: list[UUID] | None = None
 
 
 class StreamState:
-    """What this run knows of one stream.
+    """What this run knows of one stream; `place` is the second part of its facts' keys.
 
-    `recorded` is the stream as it stands when the run meets it; only facts of `origin` count, since a
-    desk's fact about the same call is another fact.
+    Only facts of the exchange's origin count: a desk's fact about the same call is another fact.
     """
 
-    __slots__ = ("_seen", "_slots")
+    __slots__ = ("_exchange", "_place", "_seen", "_slots", "_unread", "_version")
 
-    def __init__(self, recorded: Iterable[Recorded], origin: str) -> None:
+    def __init__(self, exchange: str, place: str) -> None:
+        self._exchange, self._place = exchange, place
         self._slots: dict[Key, _Slot] = {}
         self._seen: set[int] = set()
-        for fact in recorded:
-            if fact.origin == origin:
+        self._version = _NOTHING  # the last one read
+        self._unread = 0  # events of ours that have been proposed and not been read back
+
+    def is_behind(self, head: int) -> bool:
+        """Whether somebody else has written to the stream since it was read."""
+        return head > self._version + self._unread
+
+    def read(self, recorded: Sequence[Recorded], origin: str) -> None:
+        """Learn what the stream, as it stands now, holds beyond what was read before."""
+        news = [r for r in recorded if r.version > self._version]
+        ours = self._ids() if self._version != _NOTHING or self._unread else set()
+        for fact in news:
+            self._version = fact.version
+            if fact.commit_id in ours:
+                self._unread -= 1
+            elif fact.origin == origin:
                 slot = self._slots.setdefault(key_of(fact.event), _Slot())
                 slot.open.append(fact)
-                slot.before += 1
                 slot.count += 1
 
     def take(self, fact: Fact, row_hash: int) -> int | None:
-        """The `n` of a fact that is new, None where it is known: the same row, or one recorded before."""
+        """The `n` of a new fact, None where it is known: the same row, or one recorded before."""
         if row_hash in self._seen:
             return None
         self._seen.add(row_hash)
+        return self._number(fact)
+
+    def retake(self, fact: Fact, n: int, recorded: Sequence[Recorded], origin: str) -> int | None:
+        """After `n` turned out to be in the log: None where this very fact is, else the next `n`.
+
+        It is this very fact where another importer told the same row, or where our own answer was
+        lost.
+        """
+        own_id = fact_id(self._exchange, fact, n)
+        theirs = [r for r in recorded if r.commit_id == own_id]
+        if _match(theirs[:1], fact) is not None:
+            return None
+        slot = self._slots[fact.key]
+        slot.ours.remove(n)
+        slot.count -= 1
+        self._unread -= len(fact.events)
+        if theirs and theirs[0].version <= self._version:  # read before, and taken for ours
+            slot.open.append(theirs[0])
+            slot.count += 1
+            self._unread += len(theirs)
+        self.read(recorded, origin)
+        return self._number(fact)
+
+    def set_aside(self, fact: Fact) -> None:
+        """A fact that was taken will never stand in the stream."""
+        self._unread -= len(fact.events)
+
+    def _number(self, fact: Fact) -> int | None:
         slot = self._slots.get(fact.key)
         if slot is None:
             slot = self._slots[fact.key] = _Slot()
@@ -78,25 +119,17 @@ class StreamState:
                 slot.open.remove(match)
                 return None
         slot.count += 1
-        slot.ours.append(slot.count)
-        return slot.count
+        n = max(slot.count, slot.ours[-1] + 1) if slot.ours else slot.count
+        slot.ours.append(n)
+        self._unread += len(fact.events)
+        return n
 
-    def retake(
-        self, fact: Fact, n: int, exchange: str, recorded: Sequence[Recorded], origin: str
-    ) -> int | None:
-        """After another proposer took `n`: None where it recorded this very fact, else the next `n`."""
-        slot = self._slots[fact.key]
-        slot.ours.remove(n)
-        same_key = [r for r in recorded if r.origin == origin and key_of(r.event) == fact.key]
-        taken = {fact_id(exchange, fact, ours) for ours in slot.ours}
-        taken.update(slot.late or ())
-        match = _match([r for r in same_key[slot.before :] if r.commit_id not in taken], fact)
-        if match is not None:
-            slot.late = [*(slot.late or ()), match.commit_id]
-            return None
-        slot.count = max(slot.count, len(same_key)) + 1
-        slot.ours.append(slot.count)
-        return slot.count
+    def _ids(self) -> set[UUID]:
+        return {
+            telephony_id(telephony_key(self._exchange, self._place, *key, n))
+            for key, slot in self._slots.items()
+            for n in slot.ours
+        }
 
 
 def fact_key(exchange: str, fact: Fact, n: int) -> str:

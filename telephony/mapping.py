@@ -1,22 +1,23 @@
 """A row of `queue_log` to the fact that it tells of: pure, one row at a time.
 
-What each event of app_queue becomes stands in `_BUILDERS`. Beside them these custom ones, written by a
-dialplan with `QueueLog()`, have a meaning here:
+What each event of app_queue becomes stands in `_BUILDERS`. Beside them these custom ones, written
+by a dialplan with `QueueLog()`, have a meaning here:
 
 | event | parameters | becomes |
 |---|---|---|
 | FULL, JOINEMPTY | ignored | `call.refused`, reason `full` or `empty` |
-| DIVERT_WHY | ignored, save a first one that is an internal extension | `call.diverted`, reason `why` |
+| DIVERT_WHY | ignored, save a first one that is an extension | `call.diverted`, reason `why` |
 | CALLBACK, CALLBACK_REQUESTED | wait in s, may be left out | `call.callback_requested` |
 | CALLBACK_MADE | `1` reached, `0` not; the row has a member | `call.callback_made` |
 | DEFLECTED | wait in s, may be left out | `call.deflected` |
 
-Anything else is noted by its name. **Personal data**: of an unknown event's parameters only short numbers (at
-most 5 digits) and a few words of the exchange's own are kept; the place of the others stays, empty, since a
-word may be somebody's name. The number a call is passed on to is kept only if it is an internal extension,
-likewise at most 5 digits. A member's name with a telephone number in it, such as that of an expert's own
-telephone, gets a keyed hash in the number's place. A caller's name (ENTERQUEUE's fourth parameter) is dropped.
-For an excluded group no number, hash, key press or parameter is kept at all.
+Anything else is noted by its name. **Personal data**: of an unknown event's parameters only short
+numbers (at most 5 digits) and a few words of the exchange's own are kept; the place of the others
+stays, empty, since a word may be somebody's name. The number a call is passed on to is kept only if
+it is an internal extension, likewise at most 5 digits. A member's name with a telephone number in
+it, such as that of an expert's own telephone, gets a keyed hash in the number's place. A caller's
+name (ENTERQUEUE's fourth parameter) is dropped. For an excluded group no number, hash, key press or
+parameter is kept at all.
 
 Source: app_queue of Asterisk 22 and its documentation; TRANSFER is what Asterisk before 12 wrote.
 """
@@ -44,13 +45,13 @@ from core.calls import (
     ExchangeNoted,
     ExchangeRestarted,
 )
-from core.limits import NAME_CHARS_MAX
 from core.personal import Personal
 from core.shifts import AgentPaused, AgentSignedOff, AgentSignedOn, AgentUnpaused, ShiftNoted
 from core.vocabulary import call_stream, exchange_stream, shift_stream
 from telephony.kinds import Key, key_of
 from telephony.parameters import (
     WrongError,
+    caller_number,
     count,
     harmless,
     pause_reason,
@@ -70,19 +71,6 @@ if TYPE_CHECKING:
 
 EXCHANGE_CHARS_MAX: Final = 80
 _NAMES_CACHED_MAX: Final = 10_000  # a file full of invented queues must not fill memory
-_NO_NUMBERS: Final = frozenset(
-    {
-        "",
-        "unknown",
-        "<unknown>",
-        "anonymous",
-        "unavailable",
-        "restricted",
-        "private",
-        "withheld",
-        "none",
-    }
-)
 _EXTENSION: Final = re.compile(r"[0-9]{1,5}")
 _NUMBER_IN_MEMBER: Final = re.compile(r"\+?[0-9]{7,}")
 _BLIND: Final = 5  # extension, context, wait, talk, position; a text before them may hold `|`
@@ -105,8 +93,8 @@ class Fact(NamedTuple):
 class Mapper:
     """Rows of one exchange to facts.
 
-    `caller_ref` makes the keyed hash of a number. Raises: ValueError where `exchange` is not a name that a
-    stream can carry.
+    `caller_ref` makes the keyed hash of a number. Raises: ValueError where `exchange` is not a name
+    that a stream can carry.
     """
 
     def __init__(
@@ -196,11 +184,10 @@ def _queued(m: Mapper, row: Row) -> Fact:
     given = count(row, 2, 4)
     queue = _queue(row)
     group = m.group(queue)
-    number = given[1].strip()
+    number = None if group.excluded else caller_number(given[1])
     place = position("".join(given[2:3]))
     caller, ref = None, None
-    known = number.lower() not in _NO_NUMBERS and len(number) <= NAME_CHARS_MAX
-    if known and not group.excluded:
+    if number is not None:
         ref = m.caller_ref(number)
         caller = Personal(number, f"caller/{ref}")
     return _of_call(m, row, CallQueued(queue, group.id, group.known, caller, ref, place))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from core.limits import NAME_CHARS_MAX
 from telephony.rows import looks_like_phone
 
 if TYPE_CHECKING:
@@ -15,6 +16,19 @@ PAUSE_REASON_CHARS_MAX: Final = 60
 _NUMBER: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
 _SHORT_NUMBER: Final = re.compile(r"-?[0-9]{1,5}(\.[0-9]{1,3})?")
 _EXCHANGE_WORDS: Final = frozenset({"PAUSED", "yes", "no", "true", "false", "on", "off"})
+_NO_NUMBERS: Final = frozenset(
+    {
+        "",
+        "unknown",
+        "<unknown>",
+        "anonymous",
+        "unavailable",
+        "restricted",
+        "private",
+        "withheld",
+        "none",
+    }
+)
 
 
 class WrongError(Exception):
@@ -22,7 +36,7 @@ class WrongError(Exception):
 
 
 def count(row: Row, least: int, most: int) -> tuple[str, ...]:
-    """The parameters, which must be so many; empty ones at the end do not count against `most`. Raises: WrongError."""
+    """The parameters, so many; empty ones at the end are not too many. Raises: WrongError."""
     given = row.parameters
     if len(given) < least:
         raise WrongError(f"parameters: {len(given)}, {row.event} has at least {least}")
@@ -55,7 +69,7 @@ def position(text: str) -> int | None:
 
 
 def wait_last(row: Row) -> float:
-    """The wait of a row whose parameters are position, position at entry, wait. Raises: WrongError."""
+    """The wait of a row of position, position at entry, wait. Raises: WrongError."""
     now, at_entry, wait = count(row, 3, 3)[:3]
     position(now)
     position(at_entry)
@@ -68,6 +82,13 @@ def wait_first(row: Row) -> float | None:
     return seconds(first, "wait") if first else None
 
 
+def caller_number(text: str) -> str | None:
+    """A caller's number, None where it is hidden or no network would send it."""
+    number = text.strip()
+    hidden = number.lower() in _NO_NUMBERS or len(number) > NAME_CHARS_MAX
+    return None if hidden else number
+
+
 def pause_reason(row: Row) -> str:
     """A pause's reason, empty where it looks like more than a code. Raises: WrongError."""
     given = count(row, 0, 1)
@@ -76,6 +97,6 @@ def pause_reason(row: Row) -> str:
 
 
 def harmless(parameters: tuple[str, ...]) -> tuple[str, ...]:
-    """Those that cannot be personal data, the others empty in their places; none at all where none is left."""
+    """Those that cannot be personal data, the others empty in their places; () if none is kept."""
     kept = [p if p in _EXCHANGE_WORDS or _SHORT_NUMBER.fullmatch(p) else "" for p in parameters]
     return tuple(kept) if any(kept) else ()

@@ -30,10 +30,11 @@ async def import_files(  # noqa: PLR0913 -- the edges are arguments
 ) -> ImportReport:
     """Record every row of the files, in their order; what is known already stays as it is.
 
-    Run it on the port's own loop. Files may be plain or gzip, and may overlap. `progress` gets lines done,
-    and bytes done and in all (on disk) after each batch. Nothing is recorded before all files have been looked
-    at. A run that was broken off is simply run again.
-    Raises: Refused (a path, or no queue_log at all), Invalid (the exchange's name), Unavailable, Corrupt.
+    Run it on the port's own loop. Files may be plain or gzip, and may overlap. `progress` gets
+    lines done, and bytes done and in all (on disk) after each batch. Nothing is recorded before all
+    files have been looked at. A run that was broken off is simply run again.
+    Raises: Refused (a path, or no queue_log at all), Invalid (the exchange's name), Unavailable,
+    Corrupt.
     """
     importer = Importer(port, exchange, directory, sleep)
     sources = [check_source(Path(path)) for path in paths]

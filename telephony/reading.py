@@ -1,4 +1,4 @@
-"""Bytes of a `queue_log` to whole lines: plain or gzip, in bounded memory, a last line only with its end."""
+"""Bytes of a `queue_log`, plain or gzip, to whole lines in bounded memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Source(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Lines without their ends, the number of the first, and how far into the file on disk they reach."""
+    """Lines without their ends, the number of the first, and how far into the file they reach."""
 
     first_no: int
     lines: list[bytes]
@@ -72,7 +72,7 @@ class CutShortError(Exception):
 
 
 class Reader:
-    """The lines of one file from its beginning, in batches. `unfinished` tells of a last line without its end."""
+    """The lines of one file in batches; one without its end is `unfinished` and not given."""
 
     def __init__(self, source: Source) -> None:
         self.source = source

@@ -1,7 +1,8 @@
 """One line of Asterisk's `queue_log` to a `Row`, or to what is wrong with it.
 
-A line is `epoch|uniqueid|queue|member|EVENT|parameters`. Nothing here knows what an event means. A reason
-says which field is wrong and never repeats it: a row may hold a caller's number, of an excluded group too.
+A line is `epoch|uniqueid|queue|member|EVENT|parameters`. Nothing here knows what an event means. A
+reason says which field is wrong and never repeats it: a row may hold a caller's number, of an
+excluded group too.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def looks_like_phone(text: str) -> bool:
 
 
 def _has_control(text: str) -> bool:
-    """Whether a C0 or C1 control character is there; other unprintable ones are letters to somebody."""
+    """Whether a C0 or C1 control character is there; other unprintable ones are somebody's text."""
     return any(c < " " or "\x7f" <= c < "\xa0" for c in text)
 
 

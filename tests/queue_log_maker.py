@@ -1,15 +1,19 @@
 """A seeded generator of `queue_log`s, realistic or nasty; the same seed gives the same bytes.
 
-`make(seed)` gives a well-formed log: several queues for one call, transfers, ringing not answered, restarts with
-callers waiting, calls open at the end and begun before the file, custom events, refusals, members and pauses.
-`spoil(seed, data)` puts malformed rows, repeated rows and a torn last row into it. Everybody is made up.
+`make(seed)` gives a well-formed log: several queues for one call, transfers, ringing not answered,
+restarts with callers waiting, calls open at the end and begun before the file, custom events,
+refusals, members and pauses. `spoil(seed, data)` puts malformed rows, repeated rows and a torn last
+row into it. Everybody is made up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 QUEUES = ("avfall", "trafik", "parkering", "miljo", "kris", "okand_ko")
 AGENTS = ("Agent 101", "Agent 102", "PJSIP/1103", "SIP/1104", "Åsa Ö")
@@ -232,7 +236,7 @@ def faults(random: Random) -> list[bytes]:
         at + b"|a/b|avfall|NONE|ABANDON|1|1|1",
         at + b"|" + b"|" * 60,
         # a row cut by a full disk, and the next one right after it
-        at + b"|" + call + b"|avfall|NONE|ABAND" + at + b"|" + call + b"|avfall|NONE|ENTERQUEUE||0700000001|1",
+        at + b"|" + call + b"|avfall|NONE|ABAND" + at + b"|" + call + b"|kris|NONE|FULL|",
     ]  # fmt: skip
 
 

@@ -1,15 +1,17 @@
-"""An independent recount of a `queue_log`: the oracle for import and statistics. Imports nothing of ours.
+"""An independent recount of a `queue_log`, the oracle for import and statistics.
 
-`recount(data)` reads whole files (bytes, in the order given) with plain string handling and answers with the
-figures by queue, or by queue and interval of entry (`interval_s`). What it takes for granted:
+It imports nothing of ours. `recount(data)` reads whole files (bytes, in the order given) with plain
+string handling and answers with the figures by queue, or by queue and interval of entry
+(`interval_s`). What it takes for granted:
 
-- an identical row counts once; a last row without its line end is not read; rows are taken by time, and of the
-  same second in the order of the files;
-- an ENTERQUEUE opens an entry; the first way out of the call's latest entry of that queue is its outcome;
-- a COMPLETE or a transfer where the CONNECT is missing says that it was answered, with the row's own wait;
+- an identical row counts once; a last row without its line end is not read; rows are taken by time,
+  and of the same second in the order of the files;
+- an ENTERQUEUE opens an entry; the first way out of the call's latest entry of that queue is its
+  outcome;
+- a COMPLETE or a transfer where the CONNECT is missing says that it was answered, with its wait;
 - the first row that ends an agent's part gives the talk; a transfer counts once for each entry;
-- at QUEUESTART every entry without an outcome is `other` (lost); a later way out does not change that;
-- FULL and JOINEMPTY are `refused`, at their own time; RINGNOANSWER belongs to the latest entry before it;
+- at QUEUESTART every entry without an outcome is `other` (lost), and stays so;
+- FULL and JOINEMPTY are `refused`, at their own time; RINGNOANSWER belongs to the latest entry;
 - rows about an entry that nobody saw begin are left out: the unit is the entry.
 """
 
@@ -17,12 +19,23 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 OUTCOMES = (
-    "answered", "abandoned", "timed_out", "refused", "callback", "deflected", "diverted", "other", "in_progress",
-)  # fmt: skip
+    "answered",
+    "abandoned",
+    "timed_out",
+    "refused",
+    "callback",
+    "deflected",
+    "diverted",
+    "other",
+    "in_progress",
+)
 NOBODY = {
     "",
     "unknown",
@@ -35,7 +48,7 @@ NOBODY = {
     "none",
 }
 
-# Event: least and most parameters, and which of them are numbers (negative places count from the end).
+# Event: least and most parameters, and which are numbers (negative places count from the end).
 SHAPES: dict[str, tuple[int, int, tuple[int, ...]]] = {
     "ENTERQUEUE": (2, 4, ()),
     "CONNECT": (1, 3, (0,)),
@@ -66,20 +79,59 @@ POSITIONS: dict[str, tuple[int, ...]] = {
     "BLINDTRANSFER": (-1,), "TRANSFER": (-1,), "ATTENDEDTRANSFER": (-1,),
 }  # fmt: skip
 NEEDS_MEMBER = {
-    "CONNECT", "COMPLETEAGENT", "COMPLETECALLER", "RINGNOANSWER", "RINGCANCELED", "BLINDTRANSFER", "TRANSFER",
-    "ATTENDEDTRANSFER", "PAUSE", "PAUSEALL", "UNPAUSE", "UNPAUSEALL", "ADDMEMBER", "REMOVEMEMBER", "CALLBACK_MADE",
-    "AGENTLOGIN", "AGENTLOGOFF", "PENALTY", "RINGINUSE",
-}  # fmt: skip
+    "CONNECT",
+    "COMPLETEAGENT",
+    "COMPLETECALLER",
+    "RINGNOANSWER",
+    "RINGCANCELED",
+    "BLINDTRANSFER",
+    "TRANSFER",
+    "ATTENDEDTRANSFER",
+    "PAUSE",
+    "PAUSEALL",
+    "UNPAUSE",
+    "UNPAUSEALL",
+    "ADDMEMBER",
+    "REMOVEMEMBER",
+    "CALLBACK_MADE",
+    "AGENTLOGIN",
+    "AGENTLOGOFF",
+    "PENALTY",
+    "RINGINUSE",
+}
 OF_A_CALL = {
-    "ENTERQUEUE", "CONNECT", "COMPLETEAGENT", "COMPLETECALLER", "ABANDON", "EXITWITHTIMEOUT", "EXITEMPTY",
-    "EXITWITHKEY", "WITHDRAW", "RINGNOANSWER", "RINGCANCELED", "BLINDTRANSFER", "TRANSFER", "ATTENDEDTRANSFER",
-    "FULL", "JOINEMPTY", "CALLBACK", "CALLBACK_REQUESTED", "CALLBACK_MADE", "DEFLECTED",
-}  # fmt: skip
+    "ENTERQUEUE",
+    "CONNECT",
+    "COMPLETEAGENT",
+    "COMPLETECALLER",
+    "ABANDON",
+    "EXITWITHTIMEOUT",
+    "EXITEMPTY",
+    "EXITWITHKEY",
+    "WITHDRAW",
+    "RINGNOANSWER",
+    "RINGCANCELED",
+    "BLINDTRANSFER",
+    "TRANSFER",
+    "ATTENDEDTRANSFER",
+    "FULL",
+    "JOINEMPTY",
+    "CALLBACK",
+    "CALLBACK_REQUESTED",
+    "CALLBACK_MADE",
+    "DEFLECTED",
+}
 EXITS = {
-    "CONNECT": "answered", "ABANDON": "abandoned", "EXITWITHTIMEOUT": "timed_out", "EXITEMPTY": "other",
-    "EXITWITHKEY": "other", "WITHDRAW": "other", "CALLBACK": "callback", "CALLBACK_REQUESTED": "callback",
+    "CONNECT": "answered",
+    "ABANDON": "abandoned",
+    "EXITWITHTIMEOUT": "timed_out",
+    "EXITEMPTY": "other",
+    "EXITWITHKEY": "other",
+    "WITHDRAW": "other",
+    "CALLBACK": "callback",
+    "CALLBACK_REQUESTED": "callback",
     "DEFLECTED": "deflected",
-}  # fmt: skip
+}
 TRANSFERS = {"BLINDTRANSFER", "TRANSFER", "ATTENDEDTRANSFER"}
 
 
@@ -142,7 +194,7 @@ class Row:
 
 @dataclass
 class Recount:
-    """All that was counted. `malformed` holds (file, line), both from 1; `rows` the different well-formed rows."""
+    """All that was counted: `malformed` as (file, line) from 1, `rows` the different good ones."""
 
     entries: list[Entry]
     refused: list[Entry]
@@ -154,8 +206,19 @@ class Recount:
     @property
     def calls(self) -> int:
         """How many different calls the rows name."""
-        of_shifts = {"PAUSE", "PAUSEALL", "UNPAUSE", "UNPAUSEALL", "ADDMEMBER", "REMOVEMEMBER", "AGENTLOGIN",
-                     "AGENTLOGOFF", "PENALTY", "RINGINUSE", "QUEUESTART"}  # fmt: skip
+        of_shifts = {
+            "PAUSE",
+            "PAUSEALL",
+            "UNPAUSE",
+            "UNPAUSEALL",
+            "ADDMEMBER",
+            "REMOVEMEMBER",
+            "AGENTLOGIN",
+            "AGENTLOGOFF",
+            "PENALTY",
+            "RINGINUSE",
+            "QUEUESTART",
+        }
         return len({r.uniqueid for r in self.rows if r.uniqueid and r.event not in of_shifts})
 
     def by_queue(self, excluded: Iterable[str] = ()) -> dict[str, Counts]:
@@ -286,9 +349,9 @@ def read_row(line: bytes) -> Row | None:
     event, given = fields[4], fields[5:]
     if not re.fullmatch(r"[A-Za-z][\w .:-]{0,79}", event) or re.search(r"\d{7,}", event):
         return None
-    if event in OF_A_CALL or event.startswith("DIVERT_"):
-        if uniqueid == "" or queue in {"", "NONE"}:
-            return None
+    of_a_call = event in OF_A_CALL or event.startswith("DIVERT_")
+    if of_a_call and (not uniqueid or queue in {"", "NONE"}):
+        return None
     if event in NEEDS_MEMBER and member in {"", "NONE"}:
         return None
     return Row(at, uniqueid, queue, member, event, given) if fits(event, given) else None
@@ -303,7 +366,7 @@ def fits(event: str, given: list[str]) -> bool:
         if not is_number(given[place]):
             return False
     for place in POSITIONS.get(event, ()):
-        if -len(given) <= place < len(given) and not re.fullmatch(r"[0-9]*", given[place]):
+        if -len(given) <= place < len(given) and not re.fullmatch(r"[0-9]{0,8}", given[place]):
             return False
     if event == "CONNECT" and len(given) > 2 and given[2] and not is_number(given[2]):
         return False
