@@ -17,7 +17,7 @@ from zlib import crc32
 
 from core.errors import Corrupt, NeedsUpgrade, Refused
 from core.eventlog.envelope import Unreadable, decode_envelope
-from core.eventlog.index import Index
+from core.eventlog.index import Index, row_crc
 from core.eventlog.log import Record
 from core.eventlog.shard import Shard
 from core.eventlog.sqlite_log import APPLICATION_ID, LAYOUT
@@ -34,7 +34,8 @@ _SQL_ROWS: Final = (
 )
 _SQL_END: Final = "SELECT max(offset) FROM record_{}"
 _SQL_JUDGED: Final = (
-    "SELECT stale_stream IS NULL, raw, crc FROM judged WHERE position <= ? ORDER BY position"
+    "SELECT position, first_seq, events, stale_stream, stale_head, raw, crc FROM judged"
+    " WHERE position <= ? ORDER BY position"
 )
 
 Digests = dict[str, tuple[int, str]]
@@ -169,12 +170,14 @@ def index_digests(folder: Path, upto: Mapping[str, tuple[int, str]]) -> Digests:
 def _of_index(path: Path, upto: int) -> str:
     digest = bytes(32)
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as conn:
-        for accepted, raw, crc in conn.execute(_SQL_JUDGED, (upto,)):
-            if crc32(raw) != crc:
+        for position, first_seq, events, stale, head, raw, crc in conn.execute(
+            _SQL_JUDGED, (upto,)
+        ):
+            if row_crc(position, first_seq, events, stale, head, raw) != crc:
                 said = _(
                     "the index {file} is damaged: stop the node and delete the file; it is "
                     "rebuilt from the log"
                 )
                 raise Corrupt(said.format(file=path))
-            digest = sha256(digest + (b"A" if accepted else b"S") + raw).digest()
+            digest = sha256(digest + (b"A" if stale is None else b"S") + raw).digest()
     return digest.hex()

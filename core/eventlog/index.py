@@ -10,6 +10,7 @@ for each row would wait for the busy loop each time.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 from dataclasses import dataclass, field
@@ -18,64 +19,34 @@ from zlib import crc32
 
 from core.commit import Accepted, StaleVerdict
 from core.errors import Corrupt, Unavailable
+from core.eventlog.envelope import Claim, Unreadable, decode_claim
+from core.eventlog.index_sql import (
+    SQL_ASIDE,
+    SQL_COMMITS,
+    SQL_COMMITS_FROM,
+    SQL_ENDS,
+    SQL_EVENT,
+    SQL_FORKS,
+    SQL_HEADS,
+    SQL_IDS,
+    SQL_INDEXES,
+    SQL_JUDGED,
+    SQL_SCHEMA,
+    SQL_SEQS,
+    SQL_STATE,
+    SQL_STREAM_DOWN,
+    SQL_STREAM_UP,
+    SQL_TRACKING,
+)
+from core.eventlog.sqlite_errors import is_surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-LAYOUT = 1
+LAYOUT = 2  # another layout is built again from the log
 _ROWS_PER_STATEMENT = 3_600
 _IDS_PER_QUERY = 400
-
-_SQL_SCHEMA = (
-    (
-        "CREATE TABLE judged (position INTEGER PRIMARY KEY, id TEXT NOT NULL, intent TEXT NOT NULL,"
-        " first_seq INTEGER NOT NULL, events INTEGER NOT NULL, stale_stream TEXT, stale_head INTEGER, raw BLOB NOT NULL,"
-        " crc INTEGER NOT NULL)"
-    ),
-    (
-        "CREATE TABLE event (seq INTEGER PRIMARY KEY, stream TEXT NOT NULL, version INTEGER NOT NULL,"
-        " position INTEGER NOT NULL, nth INTEGER NOT NULL)"
-    ),
-    "CREATE TABLE tracking (name TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID",
-    (
-        "CREATE TABLE aside (log_offset INTEGER NOT NULL, nth INTEGER NOT NULL, kind TEXT NOT NULL, reason TEXT,"
-        " raw BLOB, PRIMARY KEY (log_offset, nth))"
-    ),
-    (
-        "CREATE TABLE state (one INTEGER PRIMARY KEY CHECK (one = 1), next_offset INTEGER NOT NULL,"
-        " position INTEGER NOT NULL, seq INTEGER NOT NULL, digest BLOB NOT NULL, format INTEGER NOT NULL, genesis BLOB)"
-    ),
-)
-_SQL_INDEXES = (
-    "CREATE UNIQUE INDEX IF NOT EXISTS judged_id ON judged (id)",
-    "CREATE UNIQUE INDEX IF NOT EXISTS event_stream ON event (stream, version)",
-)
-_SQL_JUDGED = "INSERT INTO judged VALUES "
-_SQL_EVENT = "INSERT INTO event VALUES "
-_SQL_STATE = "INSERT OR REPLACE INTO state VALUES (1, ?, ?, ?, ?, ?, ?)"
-_SQL_TRACKING = "INSERT OR REPLACE INTO tracking VALUES (?, ?)"
-_SQL_ASIDE = "INSERT OR REPLACE INTO aside VALUES (?, ?, ?, ?, ?)"
-_SQL_STREAM = (
-    "SELECT e.version, e.seq, e.position, e.nth, j.raw, j.crc FROM event e JOIN judged j USING (position)"
-    " WHERE e.stream = ? AND e.version > ? AND e.version <= ? ORDER BY e.version {} LIMIT ?"
-)
-_SQL_STREAM_UP, _SQL_STREAM_DOWN = _SQL_STREAM.format("ASC"), _SQL_STREAM.format("DESC")
-_SQL_COMMITS = (
-    "SELECT position, first_seq, raw, crc FROM judged WHERE position > ? AND stale_stream IS NULL AND events > 0"
-    " ORDER BY position LIMIT ?"
-)
-_SQL_COMMITS_FROM = (
-    "SELECT position, first_seq, raw, crc FROM judged"
-    " WHERE position >= (SELECT position FROM event WHERE seq = ?) AND stale_stream IS NULL AND events > 0"
-    " ORDER BY position LIMIT ?"
-)
-_SQL_SEQS = (
-    "SELECT e.seq, e.stream, e.version, e.nth, j.raw, j.crc FROM event e JOIN judged j USING (position)"
-    " WHERE e.seq >= ? AND e.seq <= ? ORDER BY e.seq LIMIT ?"
-)
-_SQL_HEADS = "SELECT stream, max(version) FROM event WHERE stream IN ({}) GROUP BY stream"
-_SQL_IDS = "SELECT id, intent, position, first_seq, events, stale_stream, stale_head FROM judged WHERE id IN ({})"
 
 JUDGED_COLUMNS = 9
 EVENT_COLUMNS = 5
@@ -112,7 +83,11 @@ class SeqRow(NamedTuple):
 
 @dataclass(slots=True)
 class Mark:
-    """How far a shard has been judged. `genesis` is the record at offset 0 as it was read."""
+    """How far a shard has been judged. `genesis` is the record at offset 0 as it was read.
+
+    `last_crc` is the checksum of the last commit in the record before `next_offset`, by which another log
+    with the same genesis is known; None where that record was void.
+    """
 
     next_offset: int = 0
     position: int = 0
@@ -120,6 +95,14 @@ class Mark:
     digest: bytes = bytes(32)
     format: int = 1
     genesis: bytes | None = None
+    last_crc: int | None = None
+
+    def row(self) -> tuple[int | bytes | None, ...]:
+        """The columns of the index's state, and their checksum."""
+        columns = (
+            self.next_offset, self.position, self.seq, self.digest, self.format, self.genesis, self.last_crc,
+        )  # fmt: skip
+        return *columns, crc32(repr(columns).encode())
 
 
 @dataclass(slots=True)
@@ -141,51 +124,61 @@ class Index:
         self.bulk = False
         self._connections: dict[int, sqlite3.Connection] = {}
         self._opening = threading.Lock()
+        self._closed = False
+        self._distrusted = path.with_name(f"{path.name}.distrusted")
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.mark = self._start()
+        try:
+            self.mark = self._start()
+        except BaseException:
+            self.close()
+            raise
 
     def _connection(self) -> sqlite3.Connection:
         known = self._connections.get(threading.get_ident())
         if known is not None:
             return known
+        if self._closed:
+            msg = f"the index {self.path} is closed"
+            raise Unavailable(msg, neighbour="index", retry_after_s=5)
         conn = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-        conn.execute("PRAGMA journal_mode=WAL")
-        conn.execute("PRAGMA synchronous=NORMAL")
         with self._opening:
             self._connections[threading.get_ident()] = conn
+        conn.execute("PRAGMA journal_mode=WAL")
+        conn.execute("PRAGMA synchronous=NORMAL")
         return conn
 
     def _start(self) -> Mark:
         """Open or make the file. Raises: Corrupt where it cannot be trusted; it is then set aside."""
+        if self._distrusted.exists():
+            raise Corrupt(f"the index {self.path} was found damaged while in use")
         try:
             conn = self._connection()
             layout = conn.execute("PRAGMA user_version").fetchone()[0]
             if layout == 0:
                 self._make(conn)
             elif layout != LAYOUT:
-                msg = f"the index {self.path} has layout {layout}, not {LAYOUT}"
-                raise Corrupt(msg)
-            elif conn.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-                msg = f"the index {self.path} is damaged"
-                raise Corrupt(msg)
+                raise Corrupt(f"the index {self.path} has layout {layout}, not {LAYOUT}")
+            elif conn.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
+                raise Corrupt(f"the index {self.path} contradicts itself")
             row = conn.execute("SELECT * FROM state").fetchone()
-        except sqlite3.OperationalError as e:
-            self.close()
-            msg = f"the index {self.path} cannot be opened ({e}); check the folder, its rights and free space"
-            raise Unavailable(msg, neighbour="index") from e
-        except sqlite3.DatabaseError as e:
-            self.close()
-            msg = f"the index {self.path} is damaged ({e})"
-            raise Corrupt(msg) from e
-        if row is None:
-            self.bulk = True
-            return Mark()
-        self.make_lookups()  # a bulk load may have been cut off
-        return Mark(*row[1:])
+            ends = conn.execute(SQL_ENDS).fetchone()
+            if row is not None:
+                self.make_lookups()  # a bulk load may have been cut off
+        except sqlite3.Error as e:
+            raise self._said(e) from e
+        mark = Mark() if row is None else Mark(*row[1:-1])
+        if row is not None and mark.row()[-1] != row[-1]:
+            raise Corrupt(
+                f"the index {self.path} is damaged: its state does not match its checksum"
+            )
+        if ends != (mark.position, mark.position, mark.seq, mark.seq):
+            raise Corrupt(f"the index {self.path} is damaged: rows are missing")
+        self.bulk = row is None
+        return mark
 
     def _make(self, conn: sqlite3.Connection) -> None:
         conn.execute("BEGIN IMMEDIATE")
-        for statement in _SQL_SCHEMA:
+        for statement in SQL_SCHEMA:
             conn.execute(statement)
         conn.execute(f"PRAGMA user_version={LAYOUT}")
         conn.execute("COMMIT")
@@ -193,7 +186,7 @@ class Index:
     def make_lookups(self) -> None:
         """Make the look-up indexes after a bulk load; before that only judging by memory is right."""
         conn = self._connection()
-        for statement in _SQL_INDEXES:
+        for statement in SQL_INDEXES:
             conn.execute(statement)
 
     def write(self, batch: Batch, mark: Mark) -> None:
@@ -201,16 +194,13 @@ class Index:
         conn = self._connection()
         conn.execute("BEGIN IMMEDIATE")
         try:
-            _insert(conn, _SQL_JUDGED, JUDGED_COLUMNS, batch.judged)
-            _insert(conn, _SQL_EVENT, EVENT_COLUMNS, batch.events)
+            _insert(conn, SQL_JUDGED, JUDGED_COLUMNS, batch.judged)
+            _insert(conn, SQL_EVENT, EVENT_COLUMNS, batch.events)
             for tracking in batch.trackings.items():
-                conn.execute(_SQL_TRACKING, tracking)
+                conn.execute(SQL_TRACKING, (*tracking, _crc_of(*tracking)))
             for aside in batch.asides:
-                conn.execute(_SQL_ASIDE, aside)
-            conn.execute(
-                _SQL_STATE,
-                (mark.next_offset, mark.position, mark.seq, mark.digest, mark.format, mark.genesis),
-            )
+                conn.execute(SQL_ASIDE, (*aside, _crc_of(*aside)))
+            conn.execute(SQL_STATE, mark.row())
             conn.execute("COMMIT")
         except sqlite3.Error:
             if conn.in_transaction:
@@ -227,27 +217,28 @@ class Index:
         limit: int = -1,
     ) -> list[StreamRow]:
         """The stream's events with `gt` < version <= `lte`, in order or back to front, at most `limit`."""
-        sql = _SQL_STREAM_DOWN if desc else _SQL_STREAM_UP
-        return [StreamRow(*row) for row in self._checked(sql, (stream, gt, lte, limit))]
+        sql = SQL_STREAM_DOWN if desc else SQL_STREAM_UP
+        return [StreamRow(*row) for row in self._events(sql, (stream, gt, lte, limit))]
 
     def commits(self, after: int, limit: int) -> list[CommitRow]:
         """Accepted commits with events after a position, in order."""
-        return [CommitRow(*row) for row in self._checked(_SQL_COMMITS, (after, limit))]
+        return [CommitRow(*row) for row in self._checked(SQL_COMMITS, (after, limit))]
 
     def commits_from(self, seq: int, limit: int) -> list[CommitRow]:
         """Accepted commits from the one that holds event number `seq` on; none where it is not here yet."""
-        return [CommitRow(*row) for row in self._checked(_SQL_COMMITS_FROM, (seq, limit))]
+        self._must_be_whole()
+        return [CommitRow(*row) for row in self._checked(SQL_COMMITS_FROM, (seq, limit))]
 
     def events(self, start: int, stop: int, limit: int) -> list[SeqRow]:
         """Events by number, `start` <= seq <= `stop`."""
-        return [SeqRow(*row) for row in self._checked(_SQL_SEQS, (start, stop, limit))]
+        return [SeqRow(*row) for row in self._events(SQL_SEQS, (start, stop, limit))]
 
     def heads(self, streams: Iterable[str]) -> dict[str, int]:
         """The last versions of those of `streams` that are in the index."""
         self._must_be_whole()
         found: dict[str, int] = {}
         for part, marks in _parts(list(streams)):
-            found.update(self._query(_SQL_HEADS.format(marks), part))
+            found.update(self._query(SQL_HEADS.format(marks), part))
         return found
 
     def verdicts(self, ids: Iterable[str]) -> dict[str, tuple[str, Accepted | StaleVerdict]]:
@@ -255,9 +246,14 @@ class Index:
         self._must_be_whole()
         found: dict[str, tuple[str, Accepted | StaleVerdict]] = {}
         for part, marks in _parts(list(ids)):
-            for name, intent, position, seq, events, stream, head in self._query(
-                _SQL_IDS.format(marks), part
+            for name, intent, position, seq, events, stream, head, raw, crc in self._query(
+                SQL_IDS.format(marks), part
             ):
+                claim = self._claim(raw)
+                if row_crc(position, seq, events, stream, head, raw) != crc or (name, intent) != (
+                    claim.id, claim.intent,
+                ):  # fmt: skip
+                    raise self._damaged(f"its row {position} is not what was written")
                 verdict = (
                     Accepted(position, range(seq, seq + events))
                     if stream is None
@@ -266,6 +262,12 @@ class Index:
                 found[name] = (intent, verdict)
         return found
 
+    def _claim(self, raw: bytes) -> Claim:
+        try:
+            return decode_claim(raw)
+        except Unreadable as e:
+            raise self._damaged(f"a commit in it cannot be read ({e})") from e
+
     def _must_be_whole(self) -> None:
         if self.bulk:
             msg = "the index is being built from the log: try again in a few seconds"
@@ -273,37 +275,89 @@ class Index:
 
     def tracked(self, name: str) -> int | None:
         """The last tracking position of a name."""
-        rows = self._query("SELECT position FROM tracking WHERE name = ?", (name,))
-        return rows[0][0] if rows else None
+        rows = self._query("SELECT position, crc FROM tracking WHERE name = ?", (name,))
+        if not rows:
+            return None
+        position: int = rows[0][0]
+        if _crc_of(name, position) != rows[0][1]:
+            raise self._damaged(f"the progress of {name} does not match its checksum")
+        return position
 
     def asides(self) -> list[tuple[int, int, str, str | None]]:
-        """Forks and void records: offset, place in the record, kind, reason."""
+        """Forks and void records: offset, place in the record, kind, reason (of a fork: its id)."""
         return self._query("SELECT log_offset, nth, kind, reason FROM aside ORDER BY 1, 2", ())
 
+    def contents(self, commit_id: str) -> list[bytes]:
+        """The bytes judged under an id: the first, then those of its forks in the order of the log."""
+        first = self._query("SELECT raw FROM judged WHERE id = ?", (commit_id,))
+        forks = self._query(SQL_FORKS + " ORDER BY log_offset, nth", (commit_id,))
+        for *row, crc in forks:
+            if _crc_of(*row) != crc:
+                raise self._damaged(f"what was kept aside of {commit_id} is not what was written")
+        return [row[0] for row in first] + [row[4] for row in forks]
+
     def _checked(self, sql: str, params: Sequence[object]) -> Iterable[tuple]:  # type: ignore[type-arg]  # as `_query`
-        """Rows whose last two columns are a commit's bytes and their checksum; without the checksum."""
-        for *row, raw, crc in self._query(sql, params):
-            if crc32(raw) != crc:
-                msg = f"the index {self.path} is damaged: stop the node and delete the file; it is rebuilt from the log"
-                raise Corrupt(msg)
+        """Rows that end with a whole row of `judged`, of which only the commit's bytes are given."""
+        for *row, position, first_seq, events, stream, head, raw, crc in self._query(sql, params):
+            if row_crc(position, first_seq, events, stream, head, raw) != crc:
+                raise self._damaged(f"its row {position} does not match its checksum")
             yield (*row, raw)
+
+    def _events(self, sql: str, params: Sequence[object]) -> list[tuple]:  # type: ignore[type-arg]  # as `_query`
+        """Rows of events whose commit agrees that they are its."""
+        if self.bulk:
+            self._must_be_whole()
+        found = []
+        for *row, position, first_seq, events, stream, head, raw, crc in self._query(sql, params):
+            seq, nth = (row[1] if sql is not SQL_SEQS else row[0]), row[3]
+            whole = row_crc(position, first_seq, events, stream, head, raw) == crc
+            if not whole or not 0 <= nth < events or seq != first_seq + nth:
+                raise self._damaged(f"its event {seq} does not fit its commit {position}")
+            found.append((*row, raw))
+        return found
 
     def _query(self, sql: str, params: Sequence[object]) -> list[tuple]:  # type: ignore[type-arg]  # rows as sqlite3 gives them
         try:
             return self._connection().execute(sql, params).fetchall()
-        except sqlite3.OperationalError as e:
-            msg = f"the index {self.path} cannot be read ({e})"
-            raise Unavailable(msg, neighbour="index", retry_after_s=5) from e
-        except sqlite3.DatabaseError as e:
-            msg = f"the index {self.path} is damaged ({e}): stop the node and start it again; it rebuilds the index"
-            raise Corrupt(msg) from e
+        except sqlite3.Error as e:
+            raise self._said(e) from e
+
+    def _said(self, error: sqlite3.Error) -> Unavailable | Corrupt:
+        """What an error of the file means to whoever asked."""
+        if is_surroundings(error):
+            msg = f"the index {self.path} cannot be used ({error}); check the folder, its rights and free space"
+            return Unavailable(msg, neighbour="index", retry_after_s=5)
+        return self._damaged(str(error))
+
+    def _damaged(self, what: str) -> Corrupt:
+        """Found out while in use: remembered beside the file, so that the next start does not trust it."""
+        with contextlib.suppress(OSError):
+            self._distrusted.touch()
+        return Corrupt(
+            f"the index {self.path} is damaged: {what}. Start the node again: it sets the file aside "
+            "and reads the log anew; nothing is lost"
+        )
 
     def close(self) -> None:
         """Close every thread's connection."""
+        self._closed = True
         with self._opening:
             for conn in self._connections.values():
                 conn.close()
             self._connections.clear()
+
+
+def row_crc(  # noqa: PLR0913 -- a row has these columns
+    position: int, first_seq: int, events: int, stream: str | None, head: int | None, raw: bytes
+) -> int:
+    """The checksum of a row of `judged`; its id and intent stand in `raw`. Cheap where it was accepted."""
+    if stream is not None:
+        raw += f" {stream} {head}".encode()
+    return crc32(raw, (position * 2654435761 + first_seq * 40503 + events) & 0xFFFFFFFF)
+
+
+def _crc_of(*columns: object) -> int:
+    return crc32(repr(columns).encode())
 
 
 def _insert(conn: sqlite3.Connection, sql: str, columns: int, flat: list[object]) -> None:

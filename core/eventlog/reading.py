@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from core.errors import Corrupt, NeedsUpgrade
 from core.eventlog.envelope import (
@@ -57,6 +58,19 @@ def check_genesis(body: bytes, wanted: Genesis, known: bytes | None) -> Genesis:
             "place (KC_MASTER_KEY_FILE)"
         )
     return found
+
+
+def check_tail(body: bytes, last_crc: int, name: str) -> None:
+    """The record before the next one is the one that the index ends with. Raises: Corrupt."""
+    try:
+        commits = decode_envelope(body).commits
+    except Unreadable:
+        commits = []
+    if not commits or crc32(bytes(commits[-1])) != last_crc:
+        raise Corrupt(
+            f"the log of {name} is not the one that this node has read: it was replaced by another, or by an "
+            "older copy that went on. Restore the right one; to accept this one, delete the index folder"
+        )
 
 
 def judge_record(

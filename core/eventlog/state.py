@@ -13,7 +13,15 @@ from zlib import crc32
 
 from core.commit import Accepted, Fork, StaleVerdict, Verdict
 from core.errors import NeedsUpgrade
-from core.eventlog.index import VERSION_MAX, Batch, CommitRow, Index, Mark, StreamRow
+from core.eventlog.index import (
+    VERSION_MAX,
+    Batch,
+    CommitRow,
+    Index,
+    Mark,
+    StreamRow,
+    row_crc,
+)
 from core.judge import FIRST_VERSION, judge
 from core.limits import FORMAT, HEADS_CACHED_MAX, VERDICTS_CACHED_MAX
 
@@ -74,6 +82,7 @@ class ShardState:
         mark = index.mark
         self.next_offset, self.position, self.seq = mark.next_offset, mark.position, mark.seq
         self.digest, self.format, self.genesis = mark.digest, mark.format, mark.genesis
+        self.last_crc = mark.last_crc
         self.indexed = mark.position
         self.batch = Batch()
         self.fresh: dict[str, list[StreamRow]] = {}
@@ -125,6 +134,11 @@ class ShardState:
         if ids:
             first = self.index.verdicts(ids)
             self._verdicts.young.update((name, first.get(name)) for name in ids)
+        for claim in (
+            known
+        ):  # before anything is judged: a question that fails half-way would part the record
+            if claim.tracking is not None:
+                self.tracked(claim.tracking.name)
         streams = {e.stream for claim in known for e in claim.events if e.stream not in self._heads}
         if streams:
             heads = self.index.heads(streams)
@@ -148,7 +162,7 @@ class ShardState:
         for nth, claim in enumerate(claims):
             if claim is None:
                 self._void(offset, nth, "not a commit of this shard")
-        self.next_offset = offset + 1
+        self._passed(offset, raws)
         return verdicts
 
     def replay_facts(
@@ -177,17 +191,22 @@ class ShardState:
             heads[stream] = version = FIRST_VERSION if head is None else head + 1
             verdicts[claim.id] = (claim.intent, position, seq)
             events += (seq, stream, version, position, 0)
-            judged += (position, claim.id, claim.intent, seq, 1, None, None, raw, crc32(raw))
+            crc = row_crc(position, seq, 1, None, None, raw)
+            judged += (position, claim.id, claim.intent, seq, 1, None, None, raw, crc)
         self.position, self.seq, self.digest = position, seq, digest
         self.counts["accepted"] += len(claims)
-        self.next_offset = offset + 1
+        self._passed(offset, raws)
         return True
+
+    def _passed(self, offset: int, raws: Sequence[bytes]) -> None:
+        self.next_offset = offset + 1
+        self.last_crc = crc32(raws[-1]) if raws else None
 
     def void_record(self, offset: int, reason: str) -> None:
         """Pass over a record that is not ours: counted and kept note of."""
         assert offset == self.next_offset
         self._void(offset, -1, reason)
-        self.next_offset = offset + 1
+        self._passed(offset, ())
 
     def _void(self, offset: int, nth: int, reason: str) -> None:
         self.counts["void"] += 1
@@ -230,8 +249,9 @@ class ShardState:
         if not bulk and seq > first:
             self.tail.append(CommitRow(position, first, raw))
         self.seq = seq - 1
+        crc = row_crc(position, first, len(versions), None, None, raw)
         self.batch.judged += (
-            position, claim.id, claim.intent, first, len(versions), None, None, raw, crc32(raw),
+            position, claim.id, claim.intent, first, len(versions), None, None, raw, crc,
         )  # fmt: skip
         if claim.tracking is not None:
             self._tracked[claim.tracking.name] = claim.tracking.position
@@ -242,8 +262,10 @@ class ShardState:
         self.position = verdict.position
         self.digest = sha256(self.digest + b"S" + raw).digest()
         self._verdicts.young[claim.id] = (claim.intent, verdict)
+        place, first = verdict.position, self.seq + 1
+        crc = row_crc(place, first, 0, verdict.stream, verdict.head, raw)
         self.batch.judged += (
-            verdict.position, claim.id, claim.intent, self.seq + 1, 0, verdict.stream, verdict.head, raw, crc32(raw),
+            place, claim.id, claim.intent, first, 0, verdict.stream, verdict.head, raw, crc,
         )  # fmt: skip
 
     def _raise_format(self, wanted: int) -> None:
@@ -263,8 +285,9 @@ class ShardState:
     def mark(self) -> Mark:
         """How far this shard has been judged."""
         return Mark(
-            self.next_offset, self.position, self.seq, self.digest, self.format, self.genesis
-        )
+            self.next_offset, self.position, self.seq, self.digest, self.format, self.genesis,
+            self.last_crc,
+        )  # fmt: skip
 
     def was_indexed(self, batch: Batch, mark: Mark) -> None:
         """The batch is in the index: its rows need not stay in memory."""
@@ -311,9 +334,7 @@ class ShardState:
         desc: bool = False,
         limit: int = -1,
     ) -> list[StreamRow]:
-        """The stream's events in order (or back to front, at most `limit`), also those that are not in the
-        index yet. From any thread.
-        """
+        """The stream's events in order or back to front, also those not in the index yet. From any thread."""
         # Before the index: what leaves here is there by then.
         fresh = [row for row in self.fresh.get(stream, ())[:] if gt < row.version <= lte]
         if not desc:
@@ -327,9 +348,7 @@ class ShardState:
         return rows if limit < 0 else rows[:limit]
 
     def commits_from(self, seq: int, limit: int) -> list[CommitRow]:
-        """Accepted commits from the one with event number `seq` on, also those that are not in the index
-        yet; at most `limit`. From any thread.
-        """
+        """Accepted commits from that of event `seq` on, also those not in the index yet. From any thread."""
         tail = self.tail  # before the index, as above
         rows = self.index.commits_from(seq, limit)
         if rows:

@@ -1,0 +1,63 @@
+"""The SQL of the index, all of it. A row of `judged` is always fetched with all that its checksum covers."""
+
+from __future__ import annotations
+
+SQL_SCHEMA = (
+    (
+        "CREATE TABLE judged (position INTEGER PRIMARY KEY, id TEXT NOT NULL, intent TEXT NOT NULL,"
+        " first_seq INTEGER NOT NULL, events INTEGER NOT NULL, stale_stream TEXT, stale_head INTEGER, raw BLOB NOT NULL,"
+        " crc INTEGER NOT NULL)"
+    ),
+    (
+        "CREATE TABLE event (seq INTEGER PRIMARY KEY, stream TEXT NOT NULL, version INTEGER NOT NULL,"
+        " position INTEGER NOT NULL, nth INTEGER NOT NULL)"
+    ),
+    "CREATE TABLE tracking (name TEXT PRIMARY KEY, position INTEGER NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID",
+    (
+        "CREATE TABLE aside (log_offset INTEGER NOT NULL, nth INTEGER NOT NULL, kind TEXT NOT NULL, reason TEXT,"
+        " raw BLOB, crc INTEGER NOT NULL, PRIMARY KEY (log_offset, nth))"
+    ),
+    (
+        "CREATE TABLE state (one INTEGER PRIMARY KEY CHECK (one = 1), next_offset INTEGER NOT NULL,"
+        " position INTEGER NOT NULL, seq INTEGER NOT NULL, digest BLOB NOT NULL, format INTEGER NOT NULL, genesis BLOB,"
+        " last_crc INTEGER, crc INTEGER NOT NULL)"
+    ),
+)
+SQL_INDEXES = (
+    "CREATE UNIQUE INDEX IF NOT EXISTS judged_id ON judged (id)",
+    "CREATE UNIQUE INDEX IF NOT EXISTS event_stream ON event (stream, version)",
+)
+SQL_JUDGED = "INSERT INTO judged VALUES "
+SQL_EVENT = "INSERT INTO event VALUES "
+SQL_STATE = "INSERT OR REPLACE INTO state VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)"
+SQL_TRACKING = "INSERT OR REPLACE INTO tracking VALUES (?, ?, ?)"
+SQL_ASIDE = "INSERT OR REPLACE INTO aside VALUES (?, ?, ?, ?, ?, ?)"
+SQL_PROOF = "{0}position, {0}first_seq, {0}events, {0}stale_stream, {0}stale_head, {0}raw, {0}crc"
+_OF_EVENT, _OF_COMMIT = SQL_PROOF.format("j."), SQL_PROOF.format("")
+SQL_STREAM = (
+    f"SELECT e.version, e.seq, e.position, e.nth, {_OF_EVENT} FROM event e JOIN judged j USING (position)"
+    " WHERE e.stream = ? AND e.version > ? AND e.version <= ? ORDER BY e.version {} LIMIT ?"
+)
+SQL_STREAM_UP, SQL_STREAM_DOWN = SQL_STREAM.format("ASC"), SQL_STREAM.format("DESC")
+SQL_COMMITS = (
+    f"SELECT position, first_seq, {_OF_COMMIT} FROM judged WHERE position > ? AND stale_stream IS NULL AND events > 0"
+    " ORDER BY position LIMIT ?"
+)
+SQL_COMMITS_FROM = (
+    f"SELECT position, first_seq, {_OF_COMMIT} FROM judged"
+    " WHERE position >= (SELECT position FROM event WHERE seq = ?) AND stale_stream IS NULL AND events > 0"
+    " ORDER BY position LIMIT ?"
+)
+SQL_SEQS = (
+    f"SELECT e.seq, e.stream, e.version, e.nth, {_OF_EVENT} FROM event e JOIN judged j USING (position)"
+    " WHERE e.seq >= ? AND e.seq <= ? ORDER BY e.seq LIMIT ?"
+)
+SQL_HEADS = "SELECT stream, max(version) FROM event WHERE stream IN ({}) GROUP BY stream"
+SQL_IDS = f"SELECT id, intent, {_OF_COMMIT} FROM judged WHERE id IN ({{}})"
+SQL_FORKS = (
+    "SELECT log_offset, nth, kind, reason, raw, crc FROM aside WHERE kind = 'fork' AND reason = ?"
+)
+SQL_ENDS = (
+    "SELECT (SELECT count(*) FROM judged), (SELECT ifnull(max(position), 0) FROM judged),"
+    " (SELECT count(*) FROM event), (SELECT ifnull(max(seq), 0) FROM event)"
+)
