@@ -65,6 +65,7 @@ class Config:
     taxonomy: str = BUILTIN
     host: str = "127.0.0.1"
     port: int = 8080
+    hosts: tuple[str, ...] = ()
     target_service_level: float = 0.8
     target_within_s: float = 20.0
     file: Path | None = None
@@ -87,6 +88,8 @@ def _shown(key: Key, value: object) -> object:
         return None
     if key.secret:
         return "********"
+    if isinstance(value, tuple):
+        return ", ".join(value) or None
     return str(value) if isinstance(value, Path) else value
 
 
@@ -149,6 +152,10 @@ def _word(text: str) -> str:
     return text.strip()
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(_word(name).lower() for name in text.split(","))
+
+
 KEYS: Final = (
     Key("data", "KC_DATA", "a folder", _path),
     Key("log", "KC_LOG", "memory: or sqlite:PATH", _log),
@@ -159,6 +166,7 @@ KEYS: Final = (
     Key("taxonomy", "KC_TAXONOMY", "builtin, none or a TOML file", _taxonomy),
     Key("host", "KC_HOST", "an address to listen on, such as 127.0.0.1", _word),
     Key("port", "KC_PORT", "a whole number from 0 to 65535; 0 is any free port", _port),
+    Key("hosts", "KC_HOSTS", "names, with commas between them", _names),
     Key("target_service_level", "KC_TARGET_SERVICE_LEVEL", "a share from 0 to 1", _number(0, 1)),
     Key(
         "target_within_s",

@@ -15,7 +15,7 @@ from core.errors import InUse, NotFound, Unavailable
 from core.eventlog.directory import DirectoryFollower
 from core.eventlog.node import Node, NodeSettings
 from core.eventlog.parts import sqlite_path
-from kontaktcenter import catalogue
+from kontaktcenter import __version__, catalogue
 from kontaktcenter.config import Config
 from kontaktcenter.dispatch import perform
 from kontaktcenter.edge import unforeseen
@@ -24,10 +24,15 @@ from kontaktcenter.out import Silent
 from kontaktcenter.words import _
 from projections.read_models import ReadModels, all_projections
 from projections.runner import Runner
+from webdesk.app import create_app
+from webdesk.figures import ReadFigures
+from webdesk.services import Services, Target
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
     from pathlib import Path
+
+    from fastapi import FastAPI
 
     from kontaktcenter.out import Out
 
@@ -140,3 +145,22 @@ async def _listening(house: House) -> AsyncIterator[None]:
         yield
     finally:
         await local.stop()
+
+
+def web_app(house: House, facts_token: str, demo_note: str | None = None) -> FastAPI:
+    """The board and the API on an open house."""
+    config = house.config
+    target = Target(config.target_service_level, config.target_within_s)
+    services = Services(
+        node=house.node,
+        figures=ReadFigures(house.read_models, house.runner, target),
+        directory=house.directory,
+        clock=house.clock,
+        version=__version__,
+        facts_token=facts_token,
+        language=config.language,
+        demo_note=demo_note,
+        target=target,
+        hosts=(config.host, *config.hosts),
+    )
+    return create_app(services)
