@@ -88,6 +88,7 @@ class _Open:
 
     __slots__ = (
         "agent",
+        "cut_off",
         "ended_us",
         "enter",
         "left_us",
@@ -111,6 +112,7 @@ class _Open:
         self.ended_us: int | None = None
         self.transferred = False
         self.superseded = False
+        self.cut_off = False
         self.missed: dict[str, int] | None = None
         self.wrap: CallFact | None = None
         self.mark = enter.mark
@@ -219,7 +221,7 @@ class _Call:
             entry.mark = worse(entry.mark, fact.mark)
 
     def _end(self, fact: CallFact) -> None:
-        entry = self.open.pop(fact.queue, None)
+        entry = self.open.pop(fact.queue, None) or self._cut_off(fact.queue)
         if entry is None:
             self._without_entry(fact)
             return
@@ -231,18 +233,24 @@ class _Call:
         if entry.wait_s is None:
             entry.wait_s = fact.wait_s
         entry.talk_s, entry.ended_us, entry.transferred = fact.talk_s, fact.at_us, fact.flag
+        entry.cut_off = False
         entry.mark = worse(entry.mark, fact.mark)
 
+    def _cut_off(self, queue: str) -> _Open | None:
+        """An answered entry whose talk a restart seemed to end: the exchange told of its end after all."""
+        entry = self.latest.get(queue)
+        answered = entry is not None and entry.outcome == EntryOutcome.ANSWERED
+        return entry if entry is not None and answered and entry.cut_off else None
+
     def _exit(self, fact: CallFact) -> None:
-        entry = self.open.pop(fact.queue, None)
+        entry = self.open.get(fact.queue)
         if entry is None:
             self._without_entry(fact)
-            return
-        entry.ended_us = fact.at_us
-        entry.mark = worse(entry.mark, fact.mark)
-        if entry.left_us is None:
+        elif entry.left_us is None:  # else it was answered, and only the talk's end is to come
+            del self.open[fact.queue]
             entry.outcome = OUTCOME_OF[fact.kind]
-            entry.wait_s, entry.left_us = fact.wait_s, fact.at_us
+            entry.wait_s, entry.left_us, entry.ended_us = fact.wait_s, fact.at_us, fact.at_us
+            entry.mark = worse(entry.mark, fact.mark)
 
     def _wrap(self, fact: CallFact) -> None:
         """After-call work belongs to the last entry that this agent answered, or else to the last answered.
@@ -261,7 +269,7 @@ class _Call:
         for entry in self.open.values():
             if entry.left_us is None:
                 entry.outcome, entry.left_us = EntryOutcome.OTHER.value, fact.at_us
-            entry.ended_us = fact.at_us
+            entry.ended_us, entry.cut_off = fact.at_us, True
         self.open.clear()
 
     def _without_entry(self, fact: CallFact) -> None:

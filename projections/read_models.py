@@ -1,0 +1,108 @@
+"""The read models for those who ask: read-only, each answer from one moment of its file."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from typing import TYPE_CHECKING
+
+from sqlite_utils import Database
+
+from core.errors import Unavailable
+from projections.agent_states import AgentStates
+from projections.case_figures import CaseFigures
+from projections.queue_entries import QueueEntries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from projections.base import Projection
+
+_RETRY_S = 2.0
+_BUSY_S = 2.0
+
+
+def all_projections() -> Sequence[Projection]:
+    """A new one of each projection of the product, for a runner."""
+    return (QueueEntries(), AgentStates(), CaseFigures())
+
+
+class ReadModels:
+    """Opens the files in `folder` for reading, and again when one was swapped. Any thread may ask."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._local = threading.local()
+        self._all: set[sqlite3.Connection] = set()
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def snapshot(self, name: str, beside: str | None = None) -> Iterator[Database]:
+        """One moment of the file `name`; `beside` is attached under its own name, at its own moment.
+
+        Raises: Unavailable where there is no such file yet, or it cannot be read now.
+        """
+        try:
+            db = self._database(name, beside)
+            db.begin()
+            try:
+                yield db
+            finally:
+                db.rollback()
+        except sqlite3.Error as e:
+            msg = f"the read model {name} cannot be read ({e})"
+            raise Unavailable(msg, neighbour=name, retry_after_s=_RETRY_S) from e
+
+    def as_of(self, name: str) -> dict[str, int]:
+        """How far a read model has come, by shard."""
+        with self.snapshot(name) as db:
+            return positions_of(db)
+
+    def close(self) -> None:
+        """Close every thread's connections."""
+        with self._lock:
+            for connection in self._all:
+                connection.close()
+            self._all.clear()
+        self._local = threading.local()
+
+    def _database(self, name: str, beside: str | None) -> Database:
+        names = (name,) if beside is None else (name, beside)
+        paths = tuple(self._path(part) for part in names)
+        opened: dict[tuple[str, ...], tuple[tuple[Path, ...], Database]]
+        opened = self._local.__dict__.setdefault("opened", {})
+        known = opened.get(names)
+        if known is not None:
+            if known[0] == paths:
+                return known[1]
+            self._shut(known[1])
+        connection = sqlite3.connect(
+            f"file:{paths[0]}?mode=ro", uri=True, timeout=_BUSY_S, check_same_thread=False
+        )
+        with self._lock:
+            self._all.add(connection)
+        db = Database(connection)
+        if beside is not None:
+            db.attach(beside, str(paths[1]))
+        opened[names] = (paths, db)
+        return db
+
+    def _path(self, name: str) -> Path:
+        link = self.folder / f"{name}.db"
+        if not link.is_file():
+            msg = f"the read model {name} is not there yet"
+            raise Unavailable(msg, neighbour=name, retry_after_s=_RETRY_S)
+        return link.resolve()
+
+    def _shut(self, db: Database) -> None:
+        with self._lock:
+            self._all.discard(db.conn)
+        db.close()
+
+
+def positions_of(db: Database) -> dict[str, int]:
+    """The positions that a read model's file stands at."""
+    rows = db.query("SELECT shard, position FROM positions ORDER BY shard")
+    return {row["shard"]: row["position"] for row in rows}
