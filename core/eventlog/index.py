@@ -194,6 +194,12 @@ class Index:
         conn = self._connection()
         conn.execute("BEGIN IMMEDIATE")
         try:
+            here = conn.execute("SELECT next_offset FROM state").fetchone()
+            if (
+                here is not None and here[0] >= mark.next_offset
+            ):  # written, but nobody waited to hear it
+                conn.execute("ROLLBACK")
+                return
             _insert(conn, SQL_JUDGED, JUDGED_COLUMNS, batch.judged)
             _insert(conn, SQL_EVENT, EVENT_COLUMNS, batch.events)
             for tracking in batch.trackings.items():
@@ -253,7 +259,7 @@ class Index:
                 if row_crc(position, seq, events, stream, head, raw) != crc or (name, intent) != (
                     claim.id, claim.intent,
                 ):  # fmt: skip
-                    raise self._damaged(f"its row {position} is not what was written")
+                    raise self.damaged(f"its row {position} is not what was written")
                 verdict = (
                     Accepted(position, range(seq, seq + events))
                     if stream is None
@@ -266,7 +272,7 @@ class Index:
         try:
             return decode_claim(raw)
         except Unreadable as e:
-            raise self._damaged(f"a commit in it cannot be read ({e})") from e
+            raise self.damaged(f"a commit in it cannot be read ({e})") from e
 
     def _must_be_whole(self) -> None:
         if self.bulk:
@@ -280,7 +286,7 @@ class Index:
             return None
         position: int = rows[0][0]
         if _crc_of(name, position) != rows[0][1]:
-            raise self._damaged(f"the progress of {name} does not match its checksum")
+            raise self.damaged(f"the progress of {name} does not match its checksum")
         return position
 
     def asides(self) -> list[tuple[int, int, str, str | None]]:
@@ -293,14 +299,14 @@ class Index:
         forks = self._query(SQL_FORKS + " ORDER BY log_offset, nth", (commit_id,))
         for *row, crc in forks:
             if _crc_of(*row) != crc:
-                raise self._damaged(f"what was kept aside of {commit_id} is not what was written")
+                raise self.damaged(f"what was kept aside of {commit_id} is not what was written")
         return [row[0] for row in first] + [row[4] for row in forks]
 
     def _checked(self, sql: str, params: Sequence[object]) -> Iterable[tuple]:  # type: ignore[type-arg]  # as `_query`
         """Rows that end with a whole row of `judged`, of which only the commit's bytes are given."""
         for *row, position, first_seq, events, stream, head, raw, crc in self._query(sql, params):
             if row_crc(position, first_seq, events, stream, head, raw) != crc:
-                raise self._damaged(f"its row {position} does not match its checksum")
+                raise self.damaged(f"its row {position} does not match its checksum")
             yield (*row, raw)
 
     def _events(self, sql: str, params: Sequence[object]) -> list[tuple]:  # type: ignore[type-arg]  # as `_query`
@@ -312,7 +318,7 @@ class Index:
             seq, nth = (row[1] if sql is not SQL_SEQS else row[0]), row[3]
             whole = row_crc(position, first_seq, events, stream, head, raw) == crc
             if not whole or not 0 <= nth < events or seq != first_seq + nth:
-                raise self._damaged(f"its event {seq} does not fit its commit {position}")
+                raise self.damaged(f"its event {seq} does not fit its commit {position}")
             found.append((*row, raw))
         return found
 
@@ -327,9 +333,9 @@ class Index:
         if is_surroundings(error):
             msg = f"the index {self.path} cannot be used ({error}); check the folder, its rights and free space"
             return Unavailable(msg, neighbour="index", retry_after_s=5)
-        return self._damaged(str(error))
+        return self.damaged(str(error))
 
-    def _damaged(self, what: str) -> Corrupt:
+    def damaged(self, what: str) -> Corrupt:
         """Found out while in use: remembered beside the file, so that the next start does not trust it."""
         with contextlib.suppress(OSError):
             self._distrusted.touch()

@@ -8,28 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sqlite3
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from core.commit import Verdict
-from core.errors import Corrupt, KontaktcenterError, Unavailable
+from core.errors import Corrupt, KontaktcenterError, NeedsUpgrade, Unavailable
 from core.eventlog.envelope import (
     Claim,
     Genesis,
     encode_envelope,
     encode_genesis,
 )
+from core.eventlog.flights import Flight, Group, Item, Told, unforeseen, unknown
 from core.eventlog.index import JUDGED_COLUMNS
-from core.eventlog.reading import check_genesis, judge_record
+from core.eventlog.index_writer import IndexWriter
+from core.eventlog.reading import check_genesis, check_tail, judge_record
 from core.eventlog.state import ShardState
 from core.limits import (
     BULK_BATCH_COMMITS,
     ENVELOPE_BYTES_MAX,
     ENVELOPE_COMMITS_MAX,
-    INDEX_DELAY_S,
+    FORMAT,
     READ_RECORDS_MAX,
     WAITING_COMMITS_MAX,
 )
@@ -37,48 +35,16 @@ from core.limits import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
-    from core.eventlog.index import Batch, Index, Mark
+    from core.commit import Verdict
+    from core.eventlog.index import Index
     from core.eventlog.log import Log, Record
 
 _T = TypeVar("_T")
 _READ_WAIT_S = 1.0
-_INDEX_RETRY_S = 0.5
 
 
 def _nothing() -> None:
     """Nobody listens."""
-
-
-class Told(Protocol):
-    """Whoever waits for verdicts: a future, or a thread's own way of waiting."""
-
-    def done(self) -> bool: ...  # noqa: D102 -- as a future's
-    def set_result(self, result: list[Verdict], /) -> None: ...  # noqa: D102
-    def set_exception(self, exception: BaseException, /) -> None: ...  # noqa: D102
-
-
-@dataclass(slots=True)
-class _Group:
-    """Commits that were proposed together, and whoever waits for their verdicts."""
-
-    future: Told
-    verdicts: list[Verdict | None]
-    missing: int
-
-
-@dataclass(slots=True)
-class _Item:
-    raw: bytes
-    claim: Claim
-    group: _Group
-    slot: int
-
-
-@dataclass(slots=True)
-class _Flight:
-    """An envelope on its way: its items, in order."""
-
-    items: list[_Item] = field(default_factory=list)
 
 
 class Shard:
@@ -90,22 +56,17 @@ class Shard:
         self.name = f"{genesis.book}/{genesis.shard}"
         self.state = ShardState(index)
         self.stopped: KontaktcenterError | None = None
-        self.index_error: str | None = None
+        self.writer = IndexWriter(self.state, index, on_indexed, self._stop)
         self._log, self._index, self._genesis = log, index, genesis
-        self._on_indexed = on_indexed
-        self._waiting: deque[_Item] = deque()
-        self._acked: dict[int, _Flight] = {}
+        self._waiting: deque[Item] = deque()
+        self._acked: dict[int, Flight] = {}
         self._recent: dict[int, list[Verdict | None]] = {}
         self._in_flight = 0
         self._sending = False
         self._appends: set[asyncio.Task[None]] = set()
         self._tasks: set[asyncio.Task[object]] = set()
-        self._indexer = ThreadPoolExecutor(1, thread_name_prefix=f"index-{self.name}")
-        self._indexing = asyncio.Lock()
-        self._unwritten: tuple[Batch, Mark] | None = None
-        self._flush_soon: asyncio.TimerHandle | None = None
+        self._gap: asyncio.Task[None] | None = None
         self._closed = False
-        self.finishing: asyncio.Task[None] | None = None  # while the index of a bulk load is made
         self.on_judged: Callable[[], None] = _nothing  # on the loop, after each record
 
     # --- opening ----------------------------------------------------------------------------------
@@ -123,56 +84,51 @@ class Shard:
             raise Corrupt(msg)
         if end == 0:
             await self._log.append(encode_genesis(self._genesis))
-            end = await self._log.end()
         await self._read_genesis()
+        await self._check_tail()
         collecting = gc.isenabled()
         gc.disable()  # a bulk load makes millions of lasting objects, and would have them walked each time
         try:
-            await self._catch_up(end, progress)
+            await self._catch_up(progress)
         finally:
             if collecting:
                 gc.enable()
         if self._index.bulk:
-            self.finishing = self._start(self._finish_bulk())
+            self.writer.begin_finishing()
         else:
             await self.settle()
         if self._log.shared:
             self._start(self._read_on())
 
-    async def _catch_up(self, end: int, progress: Callable[[int, int], None] | None) -> None:
+    async def _catch_up(self, progress: Callable[[int, int], None] | None) -> None:
+        """Judge up to the log's end: what it says that is, and what there really is to read, must agree."""
         writing: asyncio.Task[bool] | None = None
-        while self.state.next_offset < end:
-            for record in await self._log.read(self.state.next_offset, READ_RECORDS_MAX, 0):
+        while True:
+            records = await self._log.read(self.state.next_offset, READ_RECORDS_MAX, 0)
+            for record in records:
                 judge_record(self.state, self._genesis, record, replay=True)
             if len(self.state.batch.judged) >= BULK_BATCH_COMMITS * JUDGED_COLUMNS:
                 await self._indexed(writing)
-                writing = self._start(self._flush())
+                writing = self.writer.start()
+            end = await self._log.end()
             if progress is not None:
                 progress(self.state.next_offset, end)
+            if not records and self.state.next_offset >= end:
+                break
             await asyncio.sleep(0)
-            end = await self._log.end()
-
-    async def _finish_bulk(self) -> None:
-        """Write the rest of a bulk load, make the look-ups, and only then read from the index.
-
-        Until then judging goes by memory alone, which holds everything; what is asked of the index waits.
-        """
-        looked_up = False
-        while self._index.bulk:
-            if not await self._flush():
-                await asyncio.sleep(_INDEX_RETRY_S)
-            elif not looked_up:
-                loop = asyncio.get_running_loop()
-                await loop.run_in_executor(self._indexer, self._index.make_lookups)
-                looked_up = True
-            elif self.state.mark() == self._index.mark:
-                self._index.bulk = False
-        self._on_indexed()
+        await self._indexed(writing)
+        if self.state.next_offset > end and not self._log.shared:
+            msg = f"the log of {self.name} holds records beyond its end {end}: it is damaged. Restore the last backup"
+            raise Corrupt(msg)
 
     async def _indexed(self, writing: asyncio.Task[bool] | None) -> None:
-        if writing is not None and not await writing:
-            assert self.index_error is not None
-            raise Unavailable(self.index_error, neighbour="index", retry_after_s=5)
+        if writing is not None and not await asyncio.shield(writing):
+            raise Unavailable(self.writer.error or "", neighbour="index", retry_after_s=5)
+
+    async def _check_tail(self) -> None:
+        if self.state.last_crc is not None:
+            before = await self._log.read(self.state.next_offset - 1, 1, _READ_WAIT_S)
+            check_tail(before[0].body if before else b"", self.state.last_crc, self.name)
 
     async def _read_genesis(self) -> None:
         first = await self._log.read(0, 1, _READ_WAIT_S)
@@ -183,6 +139,9 @@ class Shard:
         if self.state.genesis is None:
             self.state.genesis, self.state.format = first[0].body, found.format
             self.state.next_offset = 1
+        if self.state.format > FORMAT:
+            msg = f"the log of {self.name} has been raised to format {self.state.format}, and this program knows {FORMAT}: upgrade it"
+            raise NeedsUpgrade(msg)
 
     # --- proposing --------------------------------------------------------------------------------
     def propose(
@@ -197,9 +156,9 @@ class Shard:
         if not raws:
             future.set_result([])
             return future
-        group = _Group(future, [None] * len(raws), len(raws))
+        group = Group(future, [None] * len(raws), len(raws))
         for slot, (raw, claim) in enumerate(zip(raws, claims, strict=True)):
-            self._waiting.append(_Item(raw, claim, group, slot))
+            self._waiting.append(Item(raw, claim, group, slot))
         self._send_soon()
         return future
 
@@ -207,12 +166,14 @@ class Shard:
         """Record commits, each by itself; each `Told` learns one verdict. Raises: as `propose`."""
         self._check_room(len(proposals))
         for raw, claim, told in proposals:
-            self._waiting.append(_Item(raw, claim, _Group(told, [None], 1), 0))
+            self._waiting.append(Item(raw, claim, Group(told, [None], 1), 0))
         self._send()
 
     def _check_room(self, commits: int) -> None:
         if self.stopped is not None:
             raise self.stopped
+        if self._closed:
+            raise Unavailable("this node is closing", neighbour="log", retry_after_s=5)
         behind = self.state.position - self.state.indexed > WAITING_COMMITS_MAX * 4
         if behind or len(self._waiting) + commits > WAITING_COMMITS_MAX:
             msg = "more is waiting to be recorded than this node takes: try again soon"
@@ -231,20 +192,20 @@ class Shard:
             body = self._envelope(flight)
             try:
                 offset = None if self._in_flight else self._log.append_now(body)
-            except KontaktcenterError as e:
-                self._fail(flight, e)
+            except Exception as e:  # noqa: BLE001 -- the edge of a task: whoever waits must hear of it
+                self._not_appended(flight, e)
                 continue
-            if offset == self.state.next_offset:
+            if offset is not None:
                 self._acknowledged(offset, flight)
                 self._send_soon()  # those who were answered may ask again before the next envelope
                 return
             self._in_flight += 1
-            task = self._start(self._append(flight, body, offset))
+            task = self._start(self._append(flight, body))
             self._appends.add(task)
             task.add_done_callback(self._appends.discard)
 
-    def _next_flight(self) -> _Flight:
-        flight, size = _Flight(), 0
+    def _next_flight(self) -> Flight:
+        flight, size = Flight(self.state.format), 0
         while self._waiting and len(flight.items) < ENVELOPE_COMMITS_MAX:
             size += len(self._waiting[0].raw) + 1
             if size > ENVELOPE_BYTES_MAX and flight.items:
@@ -252,18 +213,16 @@ class Shard:
             flight.items.append(self._waiting.popleft())
         return flight
 
-    def _envelope(self, flight: _Flight) -> bytes:
+    def _envelope(self, flight: Flight) -> bytes:
         genesis = self._genesis
         raws = [item.raw for item in flight.items]
-        return encode_envelope(genesis.book, genesis.shard, raws, self.state.format)
+        return encode_envelope(genesis.book, genesis.shard, raws, flight.format)
 
-    async def _append(self, flight: _Flight, body: bytes, appended: int | None) -> None:
+    async def _append(self, flight: Flight, body: bytes) -> None:
         try:
-            offset = await self._log.append(body) if appended is None else appended
-            if offset > self.state.next_offset and not self._log.shared:
-                await self._read_gap(offset)
-        except KontaktcenterError as e:
-            self._fail(flight, e)
+            offset = await self._log.append(body)
+        except Exception as e:  # noqa: BLE001 -- the edge of a task: whoever waits must hear of it
+            self._not_appended(flight, e)
         else:
             self._acknowledged(offset, flight)
         finally:
@@ -272,48 +231,69 @@ class Shard:
                 self._recent.clear()
             self._send_soon()
 
-    async def _read_gap(self, offset: int) -> None:
-        """Judge what an earlier append left in the log though its outcome was unknown then."""
-        while self.state.next_offset < offset:
-            limit = offset - self.state.next_offset
-            for record in await self._log.read(self.state.next_offset, limit, 0):
-                self._judge_foreign(record)
+    def _not_appended(self, flight: Flight, error: Exception) -> None:
+        if isinstance(error, KontaktcenterError):
+            flight.fail(error)
+        else:  # a mistake in the program: nobody can say how far it came
+            flight.fail(unknown(f"{type(error).__name__}: {error}"))
+            self._stop(unforeseen(error))
 
-    def _acknowledged(self, offset: int, flight: _Flight) -> None:
-        if offset < self.state.next_offset:
-            self._resolve(flight, self._recent.pop(offset))
-            return
-        self._acked[offset] = flight
-        while (due := self._acked.pop(self.state.next_offset, None)) is not None:
+    def _acknowledged(self, offset: int, flight: Flight) -> None:
+        if self.stopped is not None:
+            flight.fail(unknown(str(self.stopped)))
+        elif offset < self.state.next_offset:
+            flight.resolve(self._recent.pop(offset))
+        else:
+            self._acked[offset] = flight
+            self._judge_acked()
+            if self._acked and not self._log.shared and self._gap is None:
+                self._gap = self._start(self._read_gap())
+
+    def _judge_acked(self) -> None:
+        """Judge what was acknowledged and is next. What the index cannot be asked about yet stays for later."""
+        while (due := self._acked.get(self.state.next_offset)) is not None:
+            offset = self.state.next_offset
             try:
-                verdicts = self.state.judge_commits(
-                    self.state.next_offset, [i.raw for i in due.items], [i.claim for i in due.items]
-                )
+                verdicts = self._judge_own(offset, due)
+            except Unavailable:
+                return
             except KontaktcenterError as e:
                 self._stop(e)
-                self._fail(due, e)
                 return
-            self._resolve(due, verdicts)
+            del self._acked[offset]
+            due.resolve(verdicts)
             self.on_judged()
-            self._index_soon()
+            self.writer.soon()
 
-    def _resolve(self, flight: _Flight, verdicts: Sequence[Verdict | None]) -> None:
-        for item, verdict in zip(flight.items, verdicts, strict=True):
-            group = item.group
-            group.verdicts[item.slot] = verdict
-            group.missing -= 1
-            if not group.missing and not group.future.done():
-                group.future.set_result(group.verdicts)  # type: ignore[arg-type]  # none is missing
+    def _judge_own(self, offset: int, flight: Flight) -> Sequence[Verdict | None]:
+        if (
+            flight.format != self.state.format
+        ):  # raised while this was under way: void, on every node
+            self.state.void_record(offset, f"format {flight.format} of {self.name}")
+            return []
+        items = flight.items
+        return self.state.judge_commits(offset, [i.raw for i in items], [i.claim for i in items])
 
-    def _fail(self, flight: _Flight, error: KontaktcenterError) -> None:
-        for item in flight.items:
-            if not item.group.future.done():
-                item.group.future.set_exception(error)
+    async def _read_gap(self) -> None:
+        """Judge what lies before an acknowledged record: an earlier append whose outcome was unknown."""
+        try:
+            while self._acked and self.stopped is None:
+                try:
+                    limit = min(self._acked) - self.state.next_offset + 1
+                    records = await self._log.read(self.state.next_offset, limit, 0)
+                    for record in records:
+                        self._judge_foreign(record)
+                except Unavailable:
+                    await asyncio.sleep(_READ_WAIT_S)
+        except Exception as e:  # noqa: BLE001 -- the edge of a task: whoever waits must hear of it
+            self._stop(e if isinstance(e, KontaktcenterError) else unforeseen(e))
+        finally:
+            self._gap = None
 
     # --- reading ----------------------------------------------------------------------------------
     async def _read_on(self) -> None:
         """Judge what others append. A log that cannot be trusted any more stops the shard."""
-        while not self._closed:
+        while not self._closed and self.stopped is None:
             try:
                 records = await self._log.read(
                     self.state.next_offset, READ_RECORDS_MAX, _READ_WAIT_S
@@ -323,65 +303,41 @@ class Shard:
                         self._judge_foreign(record)
             except Unavailable:
                 await asyncio.sleep(_READ_WAIT_S)
-            except KontaktcenterError as e:
-                self._stop(e)
-                return
+            except Exception as e:  # noqa: BLE001 -- the edge of a task: whoever waits must hear of it
+                self._stop(e if isinstance(e, KontaktcenterError) else unforeseen(e))
 
     def _judge_foreign(self, record: Record) -> None:
         verdicts = judge_record(self.state, self._genesis, record)
         flight = self._acked.pop(record.offset, None)
         if flight is not None:
-            self._resolve(flight, verdicts)
+            flight.resolve(verdicts)
         elif self._in_flight:
             self._recent[record.offset] = verdicts
         self.on_judged()
-        self._index_soon()
+        self.writer.soon()
 
     def _stop(self, error: KontaktcenterError) -> None:
-        self.stopped = error
-        while self._waiting:
-            self._fail(_Flight([self._waiting.popleft()]), error)
+        self.stopped = self.stopped or error
+        Flight(0, list(self._waiting)).fail(error)
+        self._waiting.clear()
         for flight in self._acked.values():
-            self._fail(flight, error)
+            flight.fail(unknown(str(error)))
+        self._acked.clear()
 
     # --- the index --------------------------------------------------------------------------------
-    def _index_soon(self, delay_s: float = INDEX_DELAY_S) -> None:
-        if self._flush_soon is None and not self._closed:
-            loop = asyncio.get_running_loop()
-            self._flush_soon = loop.call_later(delay_s, self._flush_due)
+    @property
+    def log(self) -> Log:
+        """The log that this shard reads and appends to."""
+        return self._log
 
-    def _flush_due(self) -> None:
-        self._flush_soon = None
-        self._start(self._flush())
+    @property
+    def index_error(self) -> str | None:
+        """Why the index is behind the log; None where it is not."""
+        return self.writer.error
 
     async def settle(self) -> None:
         """Return when all that was judged so far is in the index. Raises: Unavailable where it cannot be written."""
-        if self.finishing is not None:
-            await self.finishing
-        if not await self._flush():
-            raise Unavailable(self.index_error or "", neighbour="index", retry_after_s=5)
-
-    async def _flush(self) -> bool:
-        """Write what waits. After an error it is kept and tried again; the position stays where it was."""
-        until = self.state.next_offset  # not what is judged meanwhile: judging goes on beside this
-        async with self._indexing:
-            while self._unwritten is not None or self._index.mark.next_offset < until:
-                self._unwritten = self._unwritten or self.state.take_batch()
-                try:
-                    await asyncio.get_running_loop().run_in_executor(
-                        self._indexer, self._index.write, *self._unwritten
-                    )
-                except sqlite3.Error as e:
-                    self.index_error = (
-                        f"the index of {self.name} cannot be written ({e}): free some space"
-                    )
-                    self._index_soon(_INDEX_RETRY_S)
-                    return False
-                (batch, self._index.mark), self._unwritten = self._unwritten, None
-                self.state.was_indexed(batch, self._index.mark)
-            self.index_error = None
-        self._on_indexed()
-        return True
+        await self.writer.settle()
 
     # --- closing ----------------------------------------------------------------------------------
     def _start(self, work: Coroutine[object, object, _T]) -> asyncio.Task[_T]:
@@ -392,14 +348,13 @@ class Shard:
 
     async def close(self) -> None:
         """Finish what is under way, write the index, let go."""
-        while self._in_flight:
+        while self._in_flight or self._waiting:
+            self._send()
             await asyncio.gather(*self._appends, return_exceptions=True)
         self._closed = True
-        if self._flush_soon is not None:
-            self._flush_soon.cancel()
-        await self._flush()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._indexer.shutdown(wait=True)
-        self._index.close()
+        for flight in self._acked.values():
+            flight.fail(unknown("this node is closing"))
+        await self.writer.close()

@@ -1,0 +1,82 @@
+"""Commits on their way into the log, and whoever waits for their verdicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from core.commit import Verdict
+from core.errors import Corrupt, KontaktcenterError, Unavailable, Unknown
+from core.eventlog.envelope import Claim
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Told(Protocol):
+    """Whoever waits for verdicts: a future, or a thread's own way of waiting."""
+
+    def done(self) -> bool: ...  # noqa: D102 -- as a future's
+    def set_result(self, result: list[Verdict], /) -> None: ...  # noqa: D102
+    def set_exception(self, exception: BaseException, /) -> None: ...  # noqa: D102
+
+
+@dataclass(slots=True)
+class Group:
+    """Commits that were proposed together, and whoever waits for their verdicts."""
+
+    future: Told
+    verdicts: list[Verdict | None]
+    missing: int
+
+
+@dataclass(slots=True)
+class Item:
+    """One commit, and its place in its group."""
+
+    raw: bytes
+    claim: Claim
+    group: Group
+    slot: int
+
+
+@dataclass(slots=True)
+class Flight:
+    """An envelope on its way: its format, and its items in order."""
+
+    format: int
+    items: list[Item] = field(default_factory=list)
+
+    def resolve(self, verdicts: Sequence[Verdict | None]) -> None:
+        """Tell the verdicts, in the order of the items; none at all where the whole record was void."""
+        if len(verdicts) != len(self.items) or None in verdicts:
+            msg = "the log's format was raised while this was under way: ask again with the same id"
+            self.fail(Unavailable(msg, neighbour="log", retry_after_s=1))
+            return
+        for item, verdict in zip(self.items, verdicts, strict=True):
+            group = item.group
+            group.verdicts[item.slot] = verdict
+            group.missing -= 1
+            if not group.missing and not group.future.done():
+                group.future.set_result(group.verdicts)  # type: ignore[arg-type]  # none is missing
+
+    def fail(self, error: KontaktcenterError) -> None:
+        """Tell everyone who still waits."""
+        for item in self.items:
+            if not item.group.future.done():
+                item.group.future.set_exception(error)
+
+
+def unknown(why: str) -> Unknown:
+    """What to tell those whose commit was sent and not judged."""
+    msg = f"it is not known whether this was recorded ({why}): ask again with the same id"
+    return Unknown(msg, neighbour="log", retry_after_s=5)
+
+
+def unforeseen(error: Exception) -> Corrupt:
+    """A mistake in the program, as what stops a shard."""
+    msg = (
+        f"this node met what it was not made for ({type(error).__name__}: {error}) and stopped: "
+        "start it again, and report it"
+    )
+    return Corrupt(msg)
