@@ -105,7 +105,7 @@ def test_no_golden_file_shows_personal_data(path: Any) -> None:
 @pytest.mark.parametrize("event", EVENT_CLASSES)
 def test_the_json_schema_says_what_the_codec_does(event: type[Event]) -> None:
     ours = json_schema(event)
-    codecs = msgspec.json.schema(_table(event).twin, schema_hook=lambda _: {})
+    codecs = msgspec.json.schema(_table(event).twin, schema_hook=lambda _: {"type": "any"})
     codecs = codecs["$defs"][event.__name__]
     assert list(codecs["properties"]) == list(ours["properties"])  # type: ignore[call-overload]
     assert codecs.get("required", []) == ours["required"]
