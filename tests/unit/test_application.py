@@ -10,13 +10,11 @@ from uuid import UUID
 import pytest
 from eventsourcing.persistence import EventStore
 from given import ID, T0, TAXONOMY, city
-from lagging import LaggingNode, SharedLog
 
 from core.application import (
     Application,
     GuardedPort,
     IdUsedBefore,
-    NothingRecorded,
     fact_draft,
 )
 from core.call_rules import (
@@ -31,13 +29,13 @@ from core.call_rules import (
 from core.call_state import Phase
 from core.calls import CallAnswered, CallQueued
 from core.cases import AuthorityExcluded, CaseRegistered, CategoriseCase, CloseCase, RegisterCase
-from core.commit import Accepted, Answer, Draft, Duplicate
-from core.errors import Invalid, Stale, Unavailable
+from core.commit import Accepted, Duplicate
+from core.errors import Invalid
 from core.eventlog.directory import DirectoryFollower
 from core.eventlog.mapper import EventMapper, stored_event
 from core.eventlog.node import Node, NodeSettings
 from core.held import HeldMapper, PortRecorder
-from core.limits import DECISION_ATTEMPTS_MAX, SNAPSHOT_EVERY_VERSIONS
+from core.limits import SNAPSHOT_EVERY_VERSIONS
 from core.personal import Personal
 from core.shifts import Pause, SignOn
 from core.taxonomy import read_taxonomy
@@ -278,151 +276,3 @@ def test_the_directory_follows_the_log(tmp_path: Path) -> None:
         assert directory().group_of_queue("avfall").name == "Sopor"
 
     in_house(work, tmp_path)
-
-
-# --- on a log in hand ---------------------------------------------------------------------------
-async def let_go() -> None:
-    for _ in range(12):
-        await asyncio.sleep(0)
-
-
-def seeded() -> tuple[SharedLog, LaggingNode]:
-    log = SharedLog()
-    return log, LaggingNode(log)
-
-
-async def seed(log: SharedLog, node: LaggingNode, *events: Any) -> None:
-    draft = fact_draft(
-        id=ID, asking="s", actor="x", origin="telephony:x", stream=CALL, events=events,
-        occurred_at=T0,
-    )  # fmt: skip
-    task = asyncio.ensure_future(node.propose(draft))
-    await let_go()
-    log.land(0)
-    node.read()
-    await task
-
-
-def test_a_decision_waits_until_the_one_before_it_on_the_stream_is_judged() -> None:
-    async def work() -> None:
-        log, node = seeded()
-        await seed(log, node, CallQueued("trafik", "tnh_trafik"))
-        application = Application(node, city)
-        first = asyncio.ensure_future(application.handle(ANSWER_ANNA))
-        await let_go()
-        first.cancel()  # the caller goes away; the commit is under way all the same
-        second = asyncio.ensure_future(application.handle(ANSWER_BO))
-        other = asyncio.ensure_future(application.handle(queue(5, "call/desk/2")))
-        await let_go()
-        proposed = [record.draft.id for record in log.on_the_way]
-        assert [ANSWER_ANNA.id, UUID(int=5)] == proposed, "another stream need not wait"
-        log.land(0)
-        node.read()
-        await let_go()
-        assert [UUID(int=5), ANSWER_BO.id] == [r.draft.id for r in log.on_the_way]
-        while log.on_the_way:
-            log.land(0)
-        while node.read():
-            pass
-        with pytest.raises(CallAlreadyAnswered):
-            await second
-        await other
-        assert application._turns == {}
-
-    asyncio.run(work())
-
-
-def test_after_the_bounded_attempts_the_caller_is_told_that_others_were_first() -> None:
-    async def work() -> None:
-        log, node = seeded()
-        await seed(log, node, CallQueued("trafik", "tnh_trafik"), CallAnswered("trafik", "anna"))
-        hold = HoldCall(id=UUID(int=20), actor="anna", agent="anna", **ASKED)
-        asking = asyncio.ensure_future(Application(node, city).handle(hold))
-        for n in range(DECISION_ATTEMPTS_MAX):
-            await let_go()
-            rival = fact_draft(
-                id=UUID(int=1_000 + n), asking="r", actor="x", origin="telephony:x", stream=CALL,
-                events=[CallAnswered("trafik", "anna")],
-                occurred_at=T0,
-            )  # fmt: skip
-            telling = asyncio.ensure_future(node.propose(rival))
-            await let_go()
-            log.land(1)
-            log.land(0)
-            while node.read():
-                pass
-            await telling
-        with pytest.raises(Stale):
-            await asking
-
-    asyncio.run(work())
-
-
-def test_a_no_that_rested_on_an_old_state_is_final_and_says_so() -> None:
-    async def work() -> None:
-        log, behind = seeded()
-        ahead = LaggingNode(log)
-        asking = asyncio.ensure_future(Application(behind, city).handle(ANSWER_ANNA))
-        await let_go()  # refused by a node that has not heard of the call
-        telling = asyncio.ensure_future(
-            ahead.propose(
-                fact_draft(
-                    id=ID,
-                    asking="s",
-                    actor="x",
-                    origin="telephony:x",
-                    stream=CALL,
-                    events=[CallQueued("trafik", "tnh_trafik")],
-                    occurred_at=T0,
-                )
-            )
-        )
-        await let_go()
-        log.land(1)
-        log.land(0)
-        while behind.read() or ahead.read():
-            pass
-        await telling
-        with pytest.raises(NothingRecorded, match="new one"):
-            await asking
-        again = asyncio.ensure_future(Application(ahead, city).handle(ANSWER_ANNA))
-        await let_go()
-        log.land(0)
-        ahead.read()
-        with pytest.raises(NothingRecorded):
-            await again
-
-    asyncio.run(work())
-
-
-def test_what_the_log_cannot_take_now_is_told_as_it_is() -> None:
-    class Down(LaggingNode):
-        async def propose(self, draft: Draft) -> Answer:
-            raise Unavailable(neighbour="log", retry_after_s=2)
-
-    async def work() -> None:
-        application = Application(Down(SharedLog()), city)
-        with pytest.raises(Unavailable) as told:
-            await application.handle(queue(1))
-        assert told.value.details == {"neighbour": "log", "retry_after_s": 2}
-        with pytest.raises(Unavailable):  # also where the answer would be no
-            await application.handle(ANSWER_ANNA)
-
-    asyncio.run(work())
-
-
-class Sing(AnswerCall):
-    """A command of a kind that nobody has rules for."""
-
-    @property
-    def stream(self) -> str:
-        return "song/1"
-
-
-def test_what_there_are_no_rules_for_is_invalid() -> None:
-    async def work() -> None:
-        command = Sing(id=ID, actor="anna", agent="anna", **ASKED)
-        with pytest.raises(Invalid, match="no rules"):
-            await Application(LaggingNode(SharedLog()), city).handle(command)
-
-    asyncio.run(work())
