@@ -97,10 +97,10 @@ def judge_record(
         claims = decode_claims(record.body) if state.index.bulk else None
         if state.replay_facts(record.offset, raws, claims):
             return []
-    return state.judge_commits(record.offset, raws, [_claim(raw, shard) for raw in raws])
+    return state.judge_commits(record.offset, raws, [read_claim(raw, shard) for raw in raws])
 
 
-def _claim(raw: bytes, shard: Genesis) -> Claim | None:
+def read_claim(raw: bytes, shard: Genesis) -> Claim | None:
     """The claim of a commit, None where it is not one of this shard."""
     try:
         claim = decode_claim(raw)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from core.eventlog.log import Log, Record
 
 _T = TypeVar("_T")
+_SHORT_FINISH_S = 1.0
 _READ_WAIT_S = 1.0
 
 
@@ -95,6 +96,9 @@ class Shard:
                 gc.enable()
         if self._index.bulk:
             self.writer.begin_finishing()
+            if self.state.next_offset <= READ_RECORDS_MAX and self.writer.finishing is not None:
+                # A new or short log: a moment here, and nobody is told to come back.
+                await asyncio.wait({self.writer.finishing}, timeout=_SHORT_FINISH_S)
         else:
             await self.settle()
         if self._log.shared:
@@ -325,6 +329,11 @@ class Shard:
         self._acked.clear()
 
     # --- the index --------------------------------------------------------------------------------
+    @property
+    def genesis(self) -> Genesis:
+        """What the shard is."""
+        return self._genesis
+
     @property
     def log(self) -> Log:
         """The log that this shard reads and appends to."""
