@@ -45,7 +45,9 @@ if TYPE_CHECKING:
 _OPEN: Final = ""  # the day under which intervals that have not ended are kept
 _DECODE = msgspec.msgpack.Decoder(Standing).decode
 _ENCODE = msgspec.msgpack.Encoder().encode
-_SQL_DAYS_FROM: Final = "SELECT day, standing FROM agent_days WHERE agent = ? AND day >= ? ORDER BY day"
+_SQL_DAYS_FROM: Final = (
+    "SELECT day, standing FROM agent_days WHERE agent = ? AND day >= ? ORDER BY day"
+)
 _SQL_DAY_BEFORE: Final = (
     "SELECT standing FROM agent_days WHERE agent = ? AND day < ? ORDER BY day DESC LIMIT 1"
 )
@@ -101,8 +103,8 @@ def m001_agents(db: Database) -> None:
 class AgentStates:
     """The projection of shifts. See `docs/reference/read-models.md` for its tables.
 
-    Facts are kept by agent and UTC day; a day begins with how the day before ended. A late fact folds its day
-    anew, and those after it as long as their beginnings change.
+    Facts are kept by agent and UTC day; a day begins with how the day before ended. A late fact
+    folds its day anew, and those after it as long as their beginnings change.
     """
 
     name = "agent_states"

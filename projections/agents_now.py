@@ -18,9 +18,11 @@ _SEEN_S: Final = 12 * HOUR_S  # who has not been heard of for so long is not at 
 _TALK_MAX_S: Final = 4 * HOUR_S  # as in `projections.live`
 _SQL_SEEN: Final = """
     SELECT exchange, agent, group_concat(DISTINCT answer_group) AS groups,
-        max(CASE WHEN ended_us IS NULL AND superseded = 0 AND left_us > :talk_since THEN left_us END) AS talking_us,
+        max(CASE WHEN ended_us IS NULL AND superseded = 0 AND left_us > :talk_since
+            THEN left_us END) AS talking_us,
         max(coalesce(ended_us, left_us)) AS seen_us
-    FROM entries WHERE entered_us >= :since AND entered_us <= :now AND agent IS NOT NULL GROUP BY 1, 2
+    FROM entries WHERE entered_us >= :since AND entered_us <= :now AND agent IS NOT NULL
+    GROUP BY 1, 2
 """
 
 
@@ -55,8 +57,8 @@ def agents_now(
 ) -> list[AgentNow]:
     """Agents who signed on, paused or answered lately, in order of exchange and name.
 
-    An exchange's configured members never sign on: whoever answers or pauses is at work. `standing` are the
-    rows of `agents` in the read model of shifts, `db` is that of calls.
+    An exchange's configured members never sign on: whoever answers or pauses is at work. `standing`
+    are the rows of `agents` in the read model of shifts, `db` is that of calls.
     """
     params = {
         "since": now_us - _SEEN_S * SECOND_US,

@@ -1,4 +1,4 @@
-"""What a projection is: it takes events of the feed in batches and writes rows in the runner's transaction."""
+"""What a projection is: it takes events in batches and writes rows in the runner's transaction."""
 
 from __future__ import annotations
 
@@ -44,8 +44,9 @@ class Feed(Protocol):
 class Projection(Protocol):
     """One read model. Its rows must be the same in whatever order facts arrive.
 
-    `name` is the file's name, `version` grows with each change of schema or meaning (the file is then built
-    anew), `topics` are the event types that it wants and `migrations` its schema, through sqlite-utils.
+    `name` is the file's name, `version` grows with each change of schema or meaning (the file is
+    then built anew), `topics` are the event types that it wants and `migrations` its schema,
+    through sqlite-utils.
     """
 
     name: str
@@ -60,8 +61,8 @@ class Projection(Protocol):
     def handle(self, db: Database, events: Sequence[Fed]) -> None:
         """Write what `events` change, inside the runner's transaction.
 
-        Raises: anything, where an event cannot be handled; the runner then rolls back, calls `forget` and
-        goes on one event at a time.
+        Raises: anything, where an event cannot be handled; the runner then rolls back, calls
+        `forget` and goes on one event at a time.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""A call's events as compact facts: what the fold of its entries needs, and nothing personal beyond a hash."""
+"""A call's events as compact facts: what its fold needs, and nothing personal beyond a hash."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ LATE: Final = 4  # a bit beside it
 class CallFact(NamedTuple):
     """One fact of a call, as it is kept beside its rows.
 
-    `at_us` is when it happened (microseconds since the epoch) and `seq` its place in the log, which decides
-    between facts of one moment. `word` is the group, the channel or the outcome of the wrap-up; `flag` whether
-    the group is known, or the call was transferred.
+    `at_us` is when it happened (microseconds since the epoch) and `seq` its place in the log, which
+    decides between facts of one moment. `word` is the group, the channel or the outcome of the
+    wrap-up; `flag` whether the group is known, or the call was transferred.
     """
 
     at_us: int
@@ -84,7 +84,7 @@ def call_fact(fed: Fed) -> CallFact | None:
 
 
 def mark_of(origin: str, occurred_at: datetime, recorded_at: datetime) -> int:
-    """`LIVE`, `LOCAL` or `PAPER` by the commit's origin, with `LATE` where it was told long afterwards."""
+    """`LIVE`, `LOCAL` or `PAPER` by the commit's origin, with `LATE` where told long after."""
     kind = origin.partition(":")[0]
     mark = LOCAL if kind == Origin.RESERVE else PAPER if kind == Origin.PAPER else LIVE
     late = (recorded_at - occurred_at).total_seconds() > LATE_AFTER_S
@@ -132,9 +132,7 @@ def _offered(e: CallOffered, at: int, seq: int, mark: int) -> CallFact:
     return CallFact(at, seq, OFFER, word=e.channel, mark=mark)
 
 
-_Left = (
-    CallAbandoned | CallTimedOut | CallbackRequested | CallDeflected | CallDiverted | CallLeft
-)
+_Left = CallAbandoned | CallTimedOut | CallbackRequested | CallDeflected | CallDiverted | CallLeft
 
 
 def _exit(outcome: EntryOutcome) -> Callable[[_Left, int, int, int], CallFact]:
@@ -163,5 +161,3 @@ _BUILD: Final[Mapping[str, Callable[..., CallFact | None]]] = {
     CallLeft.TOPIC: _exit(EntryOutcome.OTHER),
 }
 CALL_TOPICS: Final = frozenset(_BUILD)
-
-

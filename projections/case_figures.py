@@ -28,7 +28,7 @@ REGISTER, CATEGORISE, CLOSE = range(3)
 
 
 class CaseFact(NamedTuple):
-    """One event of a case; `word` is its type or its outcome, `flag` complaint or first contact, by kind."""
+    """One event of a case; `word` is its type or outcome, `flag` complaint or first contact."""
 
     at_us: int
     seq: int
@@ -45,7 +45,10 @@ class CaseFact(NamedTuple):
 
 
 class Case(NamedTuple):
-    """One case. Times are microseconds since the epoch; `contact` is the stream of the call it came from."""
+    """One case.
+
+    Times are microseconds since the epoch; `contact` is the stream of the call it came from.
+    """
 
     number: str | None
     authority: str
@@ -64,7 +67,7 @@ class Case(NamedTuple):
 
 
 def fold_case(stream: str, facts: Sequence[CaseFact]) -> Case:
-    """What a case comes to, its facts in whatever order: the first registration, the last type, the first close."""
+    """What a case comes to: first registration, last type and first close, told in any order."""
     registered = categorised = closed = None
     mark = 0
     for fact in sorted(facts):
@@ -118,7 +121,7 @@ _migrations = Migrations("case_figures")
 
 @_migrations()
 def m001_cases(db: Database) -> None:
-    """Cases, the names of case types, and search: parts of words in numbers, whole words in names."""
+    """Cases and case types, with search: parts of words in numbers, whole words in names."""
     FactStore.make(db)
     cases = db.table("cases").create(_COLUMNS, pk="id")
     for columns in (["contact"], ["caller_ref", "case_type"], ["authority", "case_type"]):
@@ -135,7 +138,8 @@ def m001_cases(db: Database) -> None:
     )
     db.create_view(
         "contact_types",
-        "SELECT DISTINCT contact, case_type FROM cases WHERE contact IS NOT NULL AND case_type IS NOT NULL",
+        "SELECT DISTINCT contact, case_type FROM cases"
+        " WHERE contact IS NOT NULL AND case_type IS NOT NULL",
     )
 
 

@@ -1,8 +1,9 @@
-"""The fold of one call's facts into its entries into queues: pure, and the same in any order of arrival.
+"""The fold of one call's facts into entries into queues: pure, and the same in any order.
 
-The unit of statistics is the entry. Facts are taken in the order of when they happened; those of one moment
-(an exchange writes whole seconds) in the order of the log, save that one which fits nothing yet waits for
-those that it needs: a file that was read late may have told the end of a second before its beginning.
+The unit of statistics is the entry. Facts are taken in the order of when they happened; those of
+one moment (an exchange writes whole seconds) in the order of the log, save that one which fits
+nothing yet waits for those that it needs: a file that was read late may have told the end of a
+second before its beginning.
 """
 
 from __future__ import annotations
@@ -34,10 +35,13 @@ _SLACK_US: Final = 2 * SECOND_US  # a logged wait and the rows' whole seconds di
 
 
 class Entry(NamedTuple):
-    """One entry of a call into a queue. Times are microseconds since the epoch, waits as the exchange told.
+    """One entry of a call into a queue.
 
-    `left_us` is when the wait ended, `ended_us` when all of it did (the talk, or the wait where nobody
-    answered). `superseded`: the call is known to have gone on elsewhere, though nothing told the end.
+    Times are microseconds since the epoch, waits as the exchange told.
+
+    `left_us` is when the wait ended, `ended_us` when all of it did (the talk, or the wait where
+    nobody answered). `superseded`: the call is known to have gone on elsewhere, though nothing told
+    the end.
     """
 
     n: int
@@ -206,7 +210,9 @@ class _Call:
 
     def _enter(self, fact: CallFact) -> None:
         for entry in self.open.values():
-            entry.superseded = True  # a call is in one queue at a time: that end was not told
+            # A call is in one queue at a time: that end was not told, or is still to come in this
+            # moment.
+            entry.superseded = entry.superseded or entry.enter.at_us < fact.at_us
         entry = _Open(fact, EntryOutcome.IN_PROGRESS.value)
         self.entries.append(entry)
         self.open[fact.queue] = self.latest[fact.queue] = entry
@@ -233,11 +239,11 @@ class _Call:
         if entry.wait_s is None:
             entry.wait_s = fact.wait_s
         entry.talk_s, entry.ended_us, entry.transferred = fact.talk_s, fact.at_us, fact.flag
-        entry.cut_off = False
+        entry.cut_off = entry.superseded = False
         entry.mark = worse(entry.mark, fact.mark)
 
     def _cut_off(self, queue: str) -> _Open | None:
-        """An answered entry whose talk a restart seemed to end: the exchange told of its end after all."""
+        """An answered entry that a restart seemed to end, and whose end was told after all."""
         entry = self.latest.get(queue)
         answered = entry is not None and entry.outcome == EntryOutcome.ANSWERED
         return entry if entry is not None and answered and entry.cut_off else None
@@ -250,10 +256,11 @@ class _Call:
             del self.open[fact.queue]
             entry.outcome = OUTCOME_OF[fact.kind]
             entry.wait_s, entry.left_us, entry.ended_us = fact.wait_s, fact.at_us, fact.at_us
+            entry.superseded = False
             entry.mark = worse(entry.mark, fact.mark)
 
     def _wrap(self, fact: CallFact) -> None:
-        """After-call work belongs to the last entry that this agent answered, or else to the last answered.
+        """After-call work belongs to the last entry that this agent, or else anyone, answered.
 
         Exchange and desk may know one agent by two names.
         """
@@ -287,8 +294,8 @@ class _Call:
 def fold_call(facts: Sequence[CallFact], restarts: Sequence[CallFact] = ()) -> Folded:
     """The entries of one call.
 
-    `restarts` are those of its exchange from the call's first fact on. The facts may come in any order; an
-    entry that is open without an answer at a restart is lost (`other`).
+    `restarts` are those of its exchange from the call's first fact on. The facts may come in any
+    order; an entry that is open without an answer at a restart is lost (`other`).
     """
     ordered = sorted((*facts, *restarts)) if restarts else sorted(facts)
     call = _Call()
@@ -315,12 +322,8 @@ def fold_call(facts: Sequence[CallFact], restarts: Sequence[CallFact] = ()) -> F
 def _take_moment(call: _Call, pending: list[CallFact]) -> None:
     """Facts of one moment: always the first that fits; when none does, the first."""
     while pending:
-        for place, fact in enumerate(pending):
-            if call.fits(fact):
-                break
-        else:
-            place = 0
-        call.take(pending.pop(place))
+        fitting = next((place for place, fact in enumerate(pending) if call.fits(fact)), 0)
+        call.take(pending.pop(fitting))
 
 
 __all__ = ["LIVE", "Entry", "Folded", "Orphan", "fold_call"]

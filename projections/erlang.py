@@ -1,7 +1,7 @@
-"""Queueing formulas: Erlang B, C and A, staffing, overload, and how long a caller may expect to wait.
+"""Queueing formulas: Erlang B, C and A, staffing, overload and redialling.
 
-Pure arithmetic on model values; nothing here is measured. Where a model has no value the answer is None,
-never 0: a queue that grows without limit has no mean wait.
+Pure arithmetic on model values; nothing here is measured. Where a model has no value the answer is
+None, never 0: a queue that grows without limit has no mean wait.
 
 Source: `tests/data/kpi-oracle.json`, whose every value comes out of these functions.
 """
@@ -11,8 +11,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-_AGENTS_MAX = 100_000  # staffing stops here: a target that no number of agents reaches has no answer
-_STATES_MAX = 2_000_000  # of the birth-death chain; beyond it the tail is below the precision of a float
+_AGENTS_MAX = (
+    100_000  # staffing stops here: a target that no number of agents reaches has no answer
+)
+_STATES_MAX = (
+    2_000_000  # of the birth-death chain; beyond it the tail is below the precision of a float
+)
 _TAIL = 1e-16
 
 
@@ -141,11 +145,13 @@ def _chain(rate: float, aht_s: float, agents: int, patience_s: float) -> list[fl
     return [math.exp(value - top) for value in logs]
 
 
-def _mean_wait(waiting: list[float], total: float, agents: int, aht_s: float, patience_s: float) -> float:
+def _mean_wait(
+    waiting: list[float], total: float, agents: int, aht_s: float, patience_s: float
+) -> float:
     """The waits of those answered, per arrival.
 
-    A caller with j before him leaves the queue by stages of rate n/aht + i/patience (i = j .. 0), each of
-    which is an answer or somebody's end of patience; his own patience runs beside them.
+    A caller with j before him leaves the queue by stages of rate n/aht + i/patience (i = j .. 0),
+    each of which is an answer or somebody's end of patience; his own patience runs beside them.
     """
     serve = agents / aht_s
     leave = 1 / patience_s
@@ -160,13 +166,19 @@ def _mean_wait(waiting: list[float], total: float, agents: int, aht_s: float, pa
     return math.fsum(parts) / total
 
 
-def _in_time(  # noqa: PLR0913, PLR0917 -- the model has these parameters
-    waiting: list[float], total: float, agents: int, aht_s: float, patience_s: float, within_s: float
+def _in_time(  # noqa: PLR0913 -- the model has these parameters
+    waiting: list[float],
+    total: float,
+    agents: int,
+    aht_s: float,
+    patience_s: float,
+    within_s: float,
 ) -> float:
     """The share of arrivals that wait and are answered within `within_s`.
 
-    With offered wait V and patience R: P(V <= R, V <= T) = e^(-T/r) F(T) + integral of F(v) e^(-v/r)/r,
-    where F is V's distribution, mixed over the number of callers ahead; by Simpson's rule.
+    With offered wait V and patience R: P(V <= R, V <= T) = e^(-T/r) F(T) + integral of F(v)
+    e^(-v/r)/r, where F is V's distribution, mixed over the number of callers ahead; by Simpson's
+    rule.
     """
     steps = 200
     width = within_s / steps
@@ -181,8 +193,8 @@ def _in_time(  # noqa: PLR0913, PLR0917 -- the model has these parameters
 def _reached(waiting: list[float], serve: float, leave: float, at_s: float) -> float:
     """The weight of callers for whom an agent is free by `at_s`, their own patience aside.
 
-    The time with j ahead is a sum of exponentials with rates serve + i * leave (i = 0 .. j); the chance that
-    it is longer than v is a negative binomial sum of j + 1 terms.
+    The time with j ahead is a sum of exponentials with rates serve + i * leave (i = 0 .. j); the
+    chance that it is longer than v is a negative binomial sum of j + 1 terms.
     """
     gone = -math.expm1(-leave * at_s)
     shape = serve / leave
@@ -206,9 +218,10 @@ def staffing(  # noqa: PLR0913 -- a target has these parts
     occupancy_max: float | None = None,
     shrinkage: float = 0.0,
 ) -> Staffing | None:
-    """The smallest staff above the load that reaches `target` (0-1) by Erlang C; None where none does.
+    """The smallest staff above the load that reaches `target` (0-1); None where none does.
 
-    `shrinkage` is the share of paid time away from the telephone: positions = agents / (1 - shrinkage).
+    `shrinkage` is the share of paid time away from the telephone: positions = agents / (1 -
+    shrinkage).
     """
     load = offered_erlang(calls, period_s, aht_s)
     block = 1.0
@@ -239,7 +252,7 @@ def overload(
 def redial(
     first_attempts_per_s: float, served_per_s: float, redial_probability: float, patience_s: float
 ) -> Redial:
-    """Callers who give up ring again with `redial_probability` (below 1): raw counts overstate people."""
+    """Callers who give up ring again with a probability (below 1): raw counts overstate people."""
     raw = (first_attempts_per_s - redial_probability * served_per_s) / (1 - redial_probability)
     return Redial(
         raw_calls_per_s=raw,

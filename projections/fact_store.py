@@ -1,7 +1,8 @@
 """The facts of each call, case or agent's day, kept beside the rows that were folded from them.
 
-A fact that comes late is added and its stream folded anew, so rows never depend on the order of arrival.
-The streams that were touched last are held in memory, so that the usual fact needs no read.
+A fact that comes late is added and its stream folded anew, so rows never depend on the order of
+arrival. The streams that were touched last are held in memory, so that the usual fact needs no
+read.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 STREAMS_CACHED_MAX: Final = 20_000
 
 _F = TypeVar("_F")
-_SQL_LOAD: Final = "SELECT id, stream, shard, facts FROM streams WHERE stream IN (SELECT value FROM json_each(?))"
+_SQL_LOAD: Final = (
+    "SELECT id, stream, shard, facts FROM streams WHERE stream IN (SELECT value FROM json_each(?))"
+)
 _SQL_SAVE: Final = (
     "INSERT INTO streams (id, stream, shard, facts) VALUES (?, ?, ?, ?)"
     " ON CONFLICT (id) DO UPDATE SET facts = excluded.facts"
@@ -36,9 +39,7 @@ class Kept(Generic[_F]):
 
     __slots__ = ("facts", "id", "shard", "stream", "written")
 
-    def __init__(
-        self, number: int, stream: str, shard: str, facts: list[_F], written: Any
-    ) -> None:
+    def __init__(self, number: int, stream: str, shard: str, facts: list[_F], written: Any) -> None:
         self.id = number
         self.stream = stream
         self.shard = shard
@@ -58,7 +59,9 @@ class FactStore(Generic[_F]):
     @staticmethod
     def make(db: Database) -> None:
         """Make the table."""
-        db.table("streams").create({"id": int, "stream": str, "shard": str, "facts": bytes}, pk="id")
+        db.table("streams").create(
+            {"id": int, "stream": str, "shard": str, "facts": bytes}, pk="id"
+        )
         db.table("streams").create_index(["stream"], unique=True)
 
     def forget(self) -> None:
@@ -101,7 +104,9 @@ class FactStore(Generic[_F]):
     def save(self, db: Database, changed: Iterable[Kept[_F]]) -> None:
         """Write the facts of `changed`."""
         encode = self._encode
-        db.conn.executemany(_SQL_SAVE, [(k.id, k.stream, k.shard, encode(k.facts)) for k in changed])
+        db.conn.executemany(
+            _SQL_SAVE, [(k.id, k.stream, k.shard, encode(k.facts)) for k in changed]
+        )
 
     def _number(self, db: Database) -> int:
         if self._next is None:

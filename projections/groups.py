@@ -1,4 +1,4 @@
-"""The part of the catalogue that figures are named by: answer groups and authorities, in tables of their own."""
+"""The part of the catalogue that figures are named by: answer groups and authorities."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def make_group_tables(db: Database) -> None:
 def write_catalogue(db: Database, events: Sequence[Fed]) -> None:
     """Take over the catalogue's entries that are of use here.
 
-    `authority` is the one owner of a group's matters; empty where there are several, whose codes are in
-    `authorities` (JSON). Raises: Corrupt, KeyError where an entry cannot be read.
+    `authority` is the one owner of a group's matters; empty where there are several, whose codes
+    are in `authorities` (JSON). Raises: Corrupt, KeyError where an entry cannot be read.
     """
     for fed in events:
         event = decode_event(fed.event.type, fed.event.schema, fed.event.data)

@@ -1,7 +1,7 @@
-"""Key figures that are not counts of entries: satisfaction, complaints, first contact, comparison, expected waits.
+"""Key figures that are not counts of entries: satisfaction, first contact, comparison, waits.
 
-Pure functions, each with its formula in the docstring's first line (`TEXTS` lists them for people). Where
-there is nothing to divide by there is no value.
+Pure functions, each with its formula in the docstring's first line (`TEXTS` lists them for people).
+Where there is nothing to divide by there is no value.
 """
 
 from __future__ import annotations
@@ -27,8 +27,11 @@ TEXTS: Final[Mapping[str, tuple[str, str, str, str]]] = {
     "fcr": (
         "Lösta vid första kontakten",
         "First-contact resolution",
-        "cases closed at the first contact, with no new contact by the same caller about the same case type within"
-        " N days (exactly N days later still counts) / cases whose N days are over; the others are shown apart",
+        (
+            "cases closed at the first contact, with no new contact by the same caller about the same"
+            " case type within N days (exactly N days later still counts) / cases whose N days are"
+            " over; the others are shown apart"
+        ),
         "share",
     ),
     "complaint_level": (
@@ -120,7 +123,7 @@ class FirstContact:
 def first_contact(
     cases: Iterable[ClosedCase], now: datetime, window_days: int = FCR_WINDOW_DAYS
 ) -> FirstContact:
-    """Cases that needed no further contact; a return exactly `window_days` after closing still counts."""
+    """Cases that needed no further contact; a return exactly `window_days` later still counts."""
     window = timedelta(days=window_days)
     resolved = over = still_open = 0
     for case in cases:
@@ -139,7 +142,8 @@ def first_contact(
 class Measurement:
     """A share as it was measured, with everything that must be alike before two are compared.
 
-    `definition` is the key figure's id, `hours` the opening hours' id; `offered` None: the size is unknown.
+    `definition` is the key figure's id, `hours` the opening hours' id; `offered` None: the size is
+    unknown.
     """
 
     answered: int
@@ -186,7 +190,7 @@ def compare(before: Measurement, after: Measurement) -> Difference:
 
 # --- expected waits -------------------------------------------------------------------------------
 def ewma_waits(waits_s: Sequence[int]) -> list[int]:
-    """Asterisk's moving average of answered waits: (3 times the old + the new) shifted right two bits."""
+    """Asterisk's average of answered waits: (3 times the old + the new) shifted right two bits."""
     series: list[int] = []
     for wait_s in waits_s:
         series.append((3 * series[-1] + wait_s) >> 2 if series else wait_s)
@@ -224,10 +228,8 @@ def last_to_enter_service(last_answered_wait_s: float | None) -> float | None:
     return last_answered_wait_s
 
 
-def position_band(
-    position: int, aht_s: float, agents: int
-) -> tuple[float, float, float] | None:
-    """The 10 % point, the mean and the 90 % point of `position` exponential times of mean aht / agents."""
+def position_band(position: int, aht_s: float, agents: int) -> tuple[float, float, float] | None:
+    """10 % point, mean and 90 % point of `position` exponential times of mean aht / agents."""
     if not agents or position < 1:
         return None
     mean = aht_s / agents
@@ -270,8 +272,8 @@ def catalogue_page() -> str:
         "",
         "Made from `projections/kpi.py` and `projections/indices.py`; do not edit by hand.",
         "Where nothing was measured a figure has no value: never 0 % and never 100 %.",
-        "T is the limit of an answer in time: a wait of exactly T is in time. S is the limit of a short",
-        "abandonment: a wait of exactly S is not short.",
+        "T is the limit of an answer in time: a wait of exactly T is in time.",
+        "S is the limit of a short abandonment: a wait of exactly S is not short.",
         "",
         "| Id | Swedish | English | Formula | Unit |",
         "|---|---|---|---|---|",

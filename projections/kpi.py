@@ -1,8 +1,9 @@
-"""The catalogue of key figures: each with its names, its formula as text, its unit and its function (R38, R42).
+"""The catalogue of key figures: each with names, formula as text, unit and function (R38, R42).
 
-One definition of each figure everywhere: statistics, boards and reports compute it here. Where nothing was
-measured there is no value (None), never 0 and never 1. `T` is the limit of an answer in time (a wait of exactly
-T is in time), `S` that of a short abandonment (a wait of exactly S is not short).
+One definition of each figure everywhere: statistics, boards and reports compute it here. Where
+nothing was measured there is no value (None), never 0 and never 1. `T` is the limit of an answer in
+time (a wait of exactly T is in time), `S` that of a short abandonment (a wait of exactly S is not
+short).
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Final
 class Counts:
     """What is counted and summed over some entries into queues. Units: seconds.
 
-    `work_s`, `staffed_s` and `paused_s` are clipped to the period; they are of agents, not of one queue.
+    `work_s`, `staffed_s` and `paused_s` are clipped to the period; they are of agents, not of one
+    queue.
     """
 
     offered: int = 0
@@ -47,7 +49,7 @@ class Counts:
     paused_s: float = 0
 
     def __add__(self, other: Counts) -> Counts:
-        """The two together, where they share no caller: callers are sets, which only a query can join."""
+        """The two together, where they share no caller: only a query can join sets of callers."""
         sums = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in _SUMS}
         waits = [w for w in (self.wait_s_max, other.wait_s_max) if w is not None]
         return Counts(**sums, wait_s_max=max(waits, default=None))
@@ -55,7 +57,8 @@ class Counts:
 
 _SUMS: Final = tuple(f for f in fields(Counts) if f.name != "wait_s_max")
 OUTCOMES: Final = (
-    "answered", "abandoned", "timed_out", "refused", "callback", "deflected", "diverted", "other", "in_progress",
+    "answered", "abandoned", "timed_out", "refused", "callback",
+    "deflected", "diverted", "other", "in_progress",
 )  # fmt: skip
 
 
@@ -221,7 +224,7 @@ KPIS: Final[tuple[Kpi, ...]] = (
         "occupancy_clipped",
         "Beläggning, klippt",
         "Occupancy, work clipped to the interval",
-        "talk and after-call work inside the interval / (staffed time - pauses inside the interval)",
+        "talk and after-call work inside the interval / (staffed time - pauses inside it)",
         "share",
         lambda c: share(c.work_s, _available_s(c)),
     ),
@@ -229,7 +232,7 @@ KPIS: Final[tuple[Kpi, ...]] = (
         "occupancy_by_arrival",
         "Beläggning, efter ankomst",
         "Occupancy, work by the time of arrival",
-        "all talk and after-call work of calls that arrived in the interval / (staffed time - pauses inside it)",
+        "talk and after-call work of calls that arrived in it / (staffed time - pauses inside it)",
         "share",
         lambda c: share(c.talk_s_sum + c.wrap_up_s_sum, _available_s(c)),
     ),

@@ -1,7 +1,8 @@
-"""The queues as they stand: who waits, since when, the last hour against the target, and agents by state."""
+"""The queues as they stand: who waits, since when, the last hour, and agents by state."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,14 +14,15 @@ from projections.statistics import counted_json, sums_by_group
 from projections.times import HOUR_S, SECOND_US, iso, micros, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from sqlite_utils import Database
 
     from projections.read_models import ReadModels
 
-OPEN_MAX_S: Final = 4 * HOUR_S  # nobody waits or talks longer: an end was not told, and it is counted apart
+OPEN_MAX_S: Final = (
+    4 * HOUR_S
+)  # nobody waits or talks longer: an end was not told, and it is counted apart
 _MINUTE_US: Final = 60 * SECOND_US
 _HOUR_US: Final = HOUR_S * SECOND_US
 _MINUTES: Final = 60
@@ -28,20 +30,22 @@ _MINUTES: Final = 60
 _SQL_GROUPS: Final = "SELECT id, queue, name, centre, authority FROM answer_groups ORDER BY id"
 _SQL_OPEN: Final = """
     SELECT e.answer_group, min(e.queue) AS queue, min(e.group_known) AS known,
-        total(e.left_us IS NULL AND e.entered_us > :oldest) AS waiting,
-        min(CASE WHEN e.left_us IS NULL AND e.entered_us > :oldest THEN e.entered_us END) AS oldest_us,
-        total(e.left_us IS NOT NULL AND e.left_us > :oldest) AS talking,
-        total(max(e.entered_us, coalesce(e.left_us, 0)) <= :oldest) AS without_end
-    FROM entries e WHERE e.ended_us IS NULL AND e.superseded = 0 AND e.entered_us <= :now GROUP BY e.answer_group
+        total(e.left_us IS NULL AND e.entered_us > :oldest) AS waiting, min(CASE WHEN e.left_us IS
+        NULL AND e.entered_us > :oldest THEN e.entered_us END) AS oldest_us, total(e.left_us IS NOT
+        NULL AND e.left_us > :oldest) AS talking, total(max(e.entered_us, coalesce(e.left_us, 0)) <=
+        :oldest) AS without_end FROM entries e WHERE e.ended_us IS NULL AND e.superseded = 0 AND
+        e.entered_us <= :now GROUP BY e.answer_group
 """
 _SQL_ENTERED: Final = """
-    SELECT (:now / :minute - entered_us / :minute) AS ago, sum(outcome <> 'refused') AS entered, count(*) AS offered,
+    SELECT (:now / :minute - entered_us / :minute) AS ago, sum(outcome <> 'refused') AS entered,
+        count(*) AS offered,
         sum(outcome = 'answered') AS answered, sum(outcome = 'abandoned') AS abandoned
     FROM entries WHERE entered_us >= :since AND entered_us <= :now AND superseded = 0 GROUP BY 1
 """
 _SQL_LEFT: Final = """
     SELECT (:now / :minute - left_us / :minute) AS ago, count(*) AS gone FROM entries
-    WHERE entered_us > :oldest AND left_us >= :since AND left_us <= :now AND outcome <> 'refused' AND superseded = 0
+    WHERE entered_us > :oldest AND left_us >= :since AND left_us <= :now AND outcome <> 'refused'
+        AND superseded = 0
     GROUP BY 1
 """
 
@@ -86,7 +90,10 @@ class Minute:
 
 @dataclass(frozen=True, slots=True)
 class QueuesNow:
-    """The whole picture. `age_s` is how old it is: since the read models were last known to be current."""
+    """The whole picture.
+
+    `age_s` is how old it is: since the read models were last known to be current.
+    """
 
     at_us: int
     as_of: Mapping[str, int]
@@ -165,7 +172,9 @@ def hour_json(counts: Counts) -> dict[str, Any]:
 def queues_now(
     read_models: ReadModels, now: datetime, goal: Goal | None = None, age_s: float | None = None
 ) -> QueuesNow:
-    """The queues at `now`. `age_s` comes from the runner; without it, it is since the last event was told.
+    """The queues at `now`.
+
+    `age_s` comes from the runner; without it, it is since the last event was told.
 
     Raises: Unavailable where a read model is not there.
     """
@@ -237,15 +246,16 @@ def _age_s(db: Database, now_us: int) -> float | None:
 
 
 def _series(db: Database, now_us: int, waiting: int) -> list[Minute]:
-    """The last sixty whole minutes, oldest first and this one unfinished; who waited is counted backwards from who waits now."""
+    """The last sixty minutes, oldest first, this one unfinished.
+
+    Who waited then is counted backwards from who waits now.
+    """
     this = now_us // _MINUTE_US * _MINUTE_US
     since = this - _HOUR_US + _MINUTE_US
     params = {"now": now_us, "minute": _MINUTE_US, "since": since}
     entered = {row["ago"]: row for row in db.query(_SQL_ENTERED, params)}
     oldest = since - OPEN_MAX_S * SECOND_US
-    gone = {
-        row["ago"]: row["gone"] for row in db.query(_SQL_LEFT, {**params, "oldest": oldest})
-    }
+    gone = {row["ago"]: row["gone"] for row in db.query(_SQL_LEFT, {**params, "oldest": oldest})}
     minutes = []
     for ago in range(_MINUTES):
         row = entered.get(ago)

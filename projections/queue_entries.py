@@ -1,4 +1,4 @@
-"""One row for each entry of a call into a queue: what live queues and interval statistics are counted from."""
+"""One row for each entry of a call into a queue: what queues and statistics are counted from."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
     from projections.base import Fed
 
-ENTRIES_PER_CALL_MAX: Final = 1 << 10  # a row's number is the call's times this, plus the entry's own
+ENTRIES_PER_CALL_MAX: Final = (
+    1 << 10
+)  # a row's number is the call's times this, plus the entry's own
 
 _COLUMNS: Final = {
     "id": int,
@@ -58,15 +60,17 @@ _SQL_ENTRY: Final = (
 )
 _SQL_OPEN_AT: Final = (
     "SELECT call FROM entries WHERE ended_us IS NULL AND entered_us <= :at AND exchange = :exchange"
-    " UNION SELECT call FROM entries WHERE ended_us >= :at AND entered_us <= :at AND exchange = :exchange"
+    " UNION SELECT call FROM entries"
+    " WHERE ended_us >= :at AND entered_us <= :at AND exchange = :exchange"
 )
 _SQL_READABLE: Final = """
-    SELECT s.stream AS call, e.n, e.exchange, e.queue, e.answer_group, e.group_known, g.authority, g.centre,
-        e.channel, e.caller_ref, e.outcome, e.wait_s, e.talk_s, e.wrap_up_s, e.agent, e.transferred, e.not_taken,
-        strftime('%Y-%m-%dT%H:%M:%SZ', e.entered_us / 1000000, 'unixepoch') AS entered_at,
-        strftime('%Y-%m-%dT%H:%M:%SZ', e.left_us / 1000000, 'unixepoch') AS left_at,
-        strftime('%Y-%m-%dT%H:%M:%SZ', e.ended_us / 1000000, 'unixepoch') AS ended_at
-    FROM entries e JOIN streams s ON s.id = e.call LEFT JOIN answer_groups g ON g.id = e.answer_group
+    SELECT s.stream AS call, e.n, e.exchange, e.queue, e.answer_group, e.group_known,
+        g.authority, g.centre,
+        e.channel, e.caller_ref, e.outcome, e.wait_s, e.talk_s, e.wrap_up_s, e.agent, e.transferred,
+        e.not_taken, strftime('%Y-%m-%dT%H:%M:%SZ', e.entered_us / 1000000, 'unixepoch') AS
+        entered_at, strftime('%Y-%m-%dT%H:%M:%SZ', e.left_us / 1000000, 'unixepoch') AS left_at,
+        strftime('%Y-%m-%dT%H:%M:%SZ', e.ended_us / 1000000, 'unixepoch') AS ended_at FROM entries e
+        JOIN streams s ON s.id = e.call LEFT JOIN answer_groups g ON g.id = e.answer_group
 """
 
 _migrations = Migrations("queue_entries")
@@ -92,9 +96,7 @@ def m001_entries(db: Database) -> None:
         },
         pk=("call", "seq"),
     )
-    db.table("not_taken").create(
-        {"entry": int, "agent": str, "times": int}, pk=("entry", "agent")
-    )
+    db.table("not_taken").create({"entry": int, "agent": str, "times": int}, pk=("entry", "agent"))
     db.table("restarts").create(
         {"exchange": str, "at_us": int, "shard": str, "seq": int}, pk=("exchange", "shard", "seq")
     )
@@ -161,8 +163,7 @@ class QueueEntries:
                 times.append((at_us, fed.shard, fed.seq))
                 times.sort()
             numbers = [
-                row["call"]
-                for row in db.query(_SQL_OPEN_AT, {"exchange": exchange, "at": at_us})
+                row["call"] for row in db.query(_SQL_OPEN_AT, {"exchange": exchange, "at": at_us})
             ]
             self._write(db, self._facts.load(db, self._facts.named(db, numbers)).values())
 
@@ -187,8 +188,8 @@ class QueueEntries:
     ) -> Sequence[CallFact]:
         """The restarts of the call's exchange from its first fact on; most often there are none.
 
-        Within one shard the log's order decides between a restart and an entry of one moment; across shards
-        there is no order, and the restart is taken to be first.
+        Within one shard the log's order decides between a restart and an entry of one moment;
+        across shards there is no order, and the restart is taken to be first.
         """
         times = self._known_restarts(db).get(exchange)
         if not times or not call.facts:
@@ -225,5 +226,3 @@ def _write_rest(db: Database, call: Kept[CallFact], folded: Folded, first: int) 
             {"entry": first + n, "agent": agent, "times": times}
             for n, agent, times in folded.not_taken
         )
-
-

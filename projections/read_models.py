@@ -30,7 +30,10 @@ def all_projections() -> Sequence[Projection]:
 
 
 class ReadModels:
-    """Opens the files in `folder` for reading, and again when one was swapped. Any thread may ask."""
+    """Opens the files in `folder` for reading, and again when one was swapped.
+
+    Any thread may ask.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -40,7 +43,7 @@ class ReadModels:
 
     @contextlib.contextmanager
     def snapshot(self, name: str, beside: str | None = None) -> Iterator[Database]:
-        """One moment of the file `name`; `beside` is attached under its own name, at its own moment.
+        """One moment of the file `name`; `beside` is attached under its own name.
 
         Raises: Unavailable where there is no such file yet, or it cannot be read now.
         """

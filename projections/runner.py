@@ -1,14 +1,15 @@
-"""The batching runner: it reads the feed, and each batch becomes rows and position in one transaction.
+"""The batching runner: each batch of the feed becomes rows and position in one transaction.
 
-An event that cannot be handled is parked in the same transaction, and the rest go on. A full disk or a locked
-file is nobody's event: the projection pauses, says so, and goes on when it can. A new version, or one that was
-asked for, is built beside the old file and swapped.
+An event that cannot be handled is parked in the same transaction, and the rest go on. A full disk
+or a locked file is nobody's event: the projection pauses, says so, and goes on when it can. A new
+version, or one that was asked for, is built beside the old file and swapped.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Final
@@ -25,7 +26,7 @@ from projections.waiter import Waiter, waiter_for
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from core.eventlog.node import FeedCommit
@@ -38,9 +39,12 @@ _LOG = structlog.get_logger("projections.runner")
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How a projection fares. `state` is `current`, `behind`, `paused` or `stopped`; `reason` says why.
+    """How a projection fares.
 
-    `behind` counts commits over all its shards, `age_s` is how long ago it was last known to be current.
+    `state` is `current`, `behind`, `paused` or `stopped`; `reason` says why.
+
+    `behind` counts commits over all its shards, `age_s` is how long ago it was last known to be
+    current.
     """
 
     name: str
@@ -70,8 +74,8 @@ class _Slot:
 class Runner:
     """Runs projections over a feed. Thread-safe; the files are written under one lock.
 
-    `node` is a `Node` (then give its `loop`, or start on it), a `BlockingNode`, or any feed that is only
-    caught up with. Raises: sqlite3.OperationalError where a file cannot be opened at all.
+    `node` is a `Node` (then give its `loop`, or start on it), a `BlockingNode`, or any feed that is
+    only caught up with. Raises: sqlite3.OperationalError where a file cannot be opened at all.
     """
 
     def __init__(
@@ -97,7 +101,10 @@ class Runner:
 
     # --- the thread -------------------------------------------------------------------------------
     def start(self) -> None:
-        """Follow the node in a thread of its own until `stop`. Call on the node's loop, or give it before."""
+        """Follow the node in a thread of its own until `stop`.
+
+        Call on the node's loop, or give it before.
+        """
         assert self._thread is None, "already started"
         self._waiter = waiter_for(self._node, self._loop)
         self._stopping.clear()
@@ -127,7 +134,7 @@ class Runner:
             try:
                 self._pass(seen)
             except Exception as e:  # noqa: BLE001 -- the edge of a thread: boards must not stand still for good
-                _LOG.error("projections.failed", error=type(e).__name__)  # noqa: TRY400 -- it may quote an event
+                _LOG.error("projections.failed", error=type(e).__name__)
                 self._stopping.wait(RETRY_S)
                 continue
             held_back = any(slot.state != "current" for slot in self._slots.values())
@@ -174,7 +181,7 @@ class Runner:
         )
 
     def _step(self, shard: str, goal: int) -> bool:
-        """Give the projections that are furthest behind in a shard their next batch; False where none is."""
+        """Give those that are furthest behind in a shard their next batch; False where none is."""
         waiting = [
             slot
             for slot in self._slots.values()
@@ -242,7 +249,7 @@ class Runner:
         return self._slot(name).parked
 
     def wait_for(self, name: str, positions: Mapping[str, int], timeout_s: float) -> bool:
-        """Wait until a projection has reached `positions`, as far as it follows them; says whether it has."""
+        """Wait until a projection has reached `positions`; shards not followed are no matter."""
         slot = self._slot(name)
         with self._moved:
             return self._moved.wait_for(lambda: not self._lacking(slot, positions), timeout_s)
@@ -277,8 +284,8 @@ class Runner:
     def rebuild(self, name: str, progress: Callable[[int, int], None] | None = None) -> None:
         """Build a projection's file anew beside the one in use, and swap it in.
 
-        `progress` gets commits done and in all. Raises: NotFound; what writing the new file raises (it is
-        then removed, and the one in use stays).
+        `progress` gets commits done and in all. Raises: NotFound; what writing the new file raises
+        (it is then removed, and the one in use stays).
         """
         slot = self._slot(name)
         fresh = slot.store.renew()
@@ -310,8 +317,8 @@ class Runner:
 def write_batch(store: Store, shard: str, batch: Sequence[FeedCommit], goal: int) -> int:
     """Write one batch that was read of `shard`; how many of its events were parked.
 
-    Where fewer came than were asked for, nothing more is there up to `goal`, which a node had reached before
-    the reading began: the commits between were stale or empty.
+    Where fewer came than were asked for, nothing more is there up to `goal`, which a node had
+    reached before the reading began: the commits between were stale or empty.
     """
     topics = store.projection.topics
     events: list[Fed] = []

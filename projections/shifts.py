@@ -1,8 +1,8 @@
 """The fold of an agent's facts into intervals: signed on, paused, in after-call work. Pure.
 
-One pause often comes as several rows in one second, one for each queue: an agent is paused while any of them
-lasts, so pause time is their union and never a sum of rows. The reason is that of the row that began it; the
-one that ends it carries a reason of its own, which is not used.
+One pause often comes as several rows in one second, one for each queue: an agent is paused while
+any of them lasts, so pause time is their union and never a sum of rows. The reason is that of the
+row that began it; the one that ends it carries a reason of its own, which is not used.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class Standing(NamedTuple):
     """How an agent stands after some facts; what the next day begins with.
 
     `groups` are those signed on to, `everywhere` where no group was named; likewise `paused_in` and
-    `paused_everywhere`. A `*_since_us` of None: not so. `left_us` is the last sign-off from everything.
+    `paused_everywhere`. A `*_since_us` of None: not so. `left_us` is the last sign-off from
+    everything.
     """
 
     groups: tuple[str, ...] = ()
@@ -63,7 +64,9 @@ class Standing(NamedTuple):
             (PAUSED, self.reason, self.paused_since_us),
             (IN_WRAP_UP, "", self.wrap_up_since_us),
         )
-        return [Interval(state, why, since, None) for state, why, since in parts if since is not None]
+        return [
+            Interval(state, why, since, None) for state, why, since in parts if since is not None
+        ]
 
 
 def fold_shift(facts: Sequence[ShiftFact], before: Standing) -> tuple[list[Interval], Standing]:
@@ -80,7 +83,7 @@ def _end(ended: list[Interval], state: str, reason: str, since_us: int | None, a
         ended.append(Interval(state, reason, since_us, at_us))
 
 
-def _sign_on(now: Standing, fact: ShiftFact, ended: list[Interval]) -> Standing:
+def _sign_on(now: Standing, fact: ShiftFact, _ended: list[Interval]) -> Standing:
     groups = tuple(sorted({*now.groups, *fact.queues}))
     since = fact.at_us if now.on_since_us is None else now.on_since_us
     return now._replace(
@@ -116,9 +119,7 @@ def _unpause(now: Standing, fact: ShiftFact, ended: list[Interval]) -> Standing:
     if left:
         return now._replace(paused_in=left)
     _end(ended, PAUSED, now.reason, now.paused_since_us, fact.at_us)
-    return now._replace(
-        paused_in=(), paused_everywhere=False, paused_since_us=None, reason=""
-    )
+    return now._replace(paused_in=(), paused_everywhere=False, paused_since_us=None, reason="")
 
 
 def _wrap_up(now: Standing, fact: ShiftFact, ended: list[Interval]) -> Standing:
@@ -145,7 +146,7 @@ _STEP: Final = {
 
 
 def clipped_us(parts: Sequence[Interval], begin_us: int, end_us: int) -> int:
-    """The length of the union of intervals inside a period; one that has not ended lasts to its end."""
+    """The length of the union of intervals inside a period; one without an end lasts to its end."""
     total, reached = 0, begin_us
     for part in sorted(parts, key=lambda p: p.from_us):
         upto = end_us if part.to_us is None else min(part.to_us, end_us)

@@ -1,12 +1,14 @@
 """Interval statistics of entries into queues, in the shape that other programs call for.
 
-An entry belongs to the interval in which it entered, whatever happens later, so late facts correct old
-intervals. Intervals are aligned to the epoch in UTC; rows carry the offset of the zone.
+An entry belongs to the interval in which it entered, whatever happens later, so late facts correct
+old intervals. Intervals are aligned to the epoch in UTC; rows carry the offset of the zone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from core.errors import Invalid
@@ -15,8 +17,7 @@ from projections.read_models import positions_of
 from projections.times import HOUR_S, SECOND_US, iso, micros, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from datetime import datetime
+    from collections.abc import Iterator
 
     from sqlite_utils import Database
 
@@ -37,8 +38,10 @@ _BY: Final[Mapping[str, tuple[str, str]]] = {
     "agent": ("e.agent", ""),
     "case_type": (
         "c.case_type",
-        "JOIN streams s ON s.id = e.call LEFT JOIN case_figures.contact_types c"
-        " ON c.contact = s.stream AND e.outcome = 'answered'",
+        (
+            "JOIN streams s ON s.id = e.call LEFT JOIN case_figures.contact_types c"
+            " ON c.contact = s.stream AND e.outcome = 'answered'"
+        ),
     ),
 }
 DIMENSIONS: Final = tuple(_BY)
@@ -75,7 +78,10 @@ _ALWAYS_US: Final = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class StatisticsQuery:
-    """What is asked. `begin` and `end` None: the whole log. Units: seconds; T is `answer_within_s`, S the other."""
+    """What is asked. `begin` and `end` None: the whole log.
+
+    Units: seconds; T is `answer_within_s`, S the other.
+    """
 
     begin: datetime | None = None
     end: datetime | None = None
@@ -87,7 +93,7 @@ class StatisticsQuery:
     def check(self) -> None:
         """Raises: Invalid, naming the field and what it may be."""
         if self.interval_s <= 0 or HOUR_S % self.interval_s:
-            msg = f"interval is {self.interval_s} s: it must be a number of whole seconds that divides an hour"
+            msg = f"interval is {self.interval_s} s: it must be whole seconds that divide an hour"
             raise Invalid(msg, field="interval")
         if self.by not in _BY:
             msg = f"by is {self.by!r}; it may be one of: {', '.join(_BY)}"
@@ -109,7 +115,8 @@ class StatisticsQuery:
 class Row:
     """The figures of one interval, or of the whole period, for one value of what was asked by.
 
-    `marks` counts entries by where their facts came from, those told late, and those of unknown queues.
+    `marks` counts entries by where their facts came from, those told late, and those of unknown
+    queues.
     """
 
     by: str
@@ -160,8 +167,8 @@ def counted_json(c: Counts) -> dict[str, Any]:
 class StatisticsAnswer:
     """Rows by interval, then by what was asked; `total` is the same over the whole period.
 
-    `orphans` counts facts about queues that their calls were never seen to enter, by queue: they are in no
-    row, and become right when what went before is read.
+    `orphans` counts facts about queues that their calls were never seen to enter, by queue: they
+    are in no row, and become right when what went before is read.
     """
 
     query: StatisticsQuery
@@ -245,7 +252,7 @@ def sums_by_group(
 def _not_taken_by_agent(
     db: Database, query: StatisticsQuery, slot: str, found: dict[Any, dict[str, Any]]
 ) -> None:
-    """Whoever did not take a call is seldom the one who answered it: those are counted by themselves."""
+    """Whoever did not take a call is seldom the one who answered it: counted by themselves."""
     for row in found.values():
         row["not_taken"] = 0
     sql = (

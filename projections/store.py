@@ -1,8 +1,9 @@
-"""One read model's file: opened, built beside, swapped, and written in one transaction with its position.
+"""One read model's file: built beside, swapped, and written in one transaction with its position.
 
-`FOLDER/<name>.db` is a link to the file in use, `<name>.v<version>.g<generation>.db`. Swapping replaces the link
-at one stroke; a reader that has the former file open keeps it until it looks again. A file of its own for each
-generation, because a database that is renamed over another would meet the other's write-ahead log.
+`FOLDER/<name>.db` is a link to the file in use, `<name>.v<version>.g<generation>.db`. Swapping
+replaces the link at one stroke; a reader that has the former file open keeps it until it looks
+again. A file of its own for each generation, because a database that is renamed over another would
+meet the other's write-ahead log.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def m001_runner(db: Database) -> None:
 
 
 class TooMuchParked(Exception):
-    """More events were parked than can be the fault of events: the program is at fault, and stops."""
+    """More was parked than can be the fault of events: the program is at fault, and stops."""
 
 
 class Store:
@@ -87,8 +88,7 @@ class Store:
             db = Database(conn)
             db.enable_wal()
             db.execute("PRAGMA synchronous=NORMAL")
-            if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-                raise sqlite3.DatabaseError("the file is damaged")
+            _check(db)
             _runner_migrations.apply(db)
             self.projection.migrations.apply(db)
         except BaseException:
@@ -141,7 +141,7 @@ class Store:
         fresh.folder, fresh.projection, fresh.link = self.folder, self.projection.fresh(), self.link
         fresh.published, fresh.set_aside = False, None
         fresh.path = self._next_path()
-        fresh.db = fresh._open(fresh.path)  # noqa: SLF001 -- of this class
+        fresh.db = fresh._open(fresh.path)
         fresh.positions = {}
         return fresh
 
@@ -170,8 +170,8 @@ class Store:
     ) -> list[tuple[Fed, str]]:
         """Rows and position in one transaction; the events that were parked, with the reason.
 
-        Raises: sqlite3.OperationalError where the disk is full or the file locked, TooMuchParked; nothing
-        of the batch is then written.
+        Raises: sqlite3.OperationalError where the disk is full or the file locked, TooMuchParked;
+        nothing of the batch is then written.
         """
         parked: list[tuple[Fed, str]] = []
         try:
@@ -190,7 +190,7 @@ class Store:
         try:
             with self.db.atomic():
                 self.projection.handle(self.db, events)
-        except Exception as e:  # noqa: BLE001 -- whatever an event brings about; it is looked at one by one
+        except Exception as e:
             if is_trouble(e):
                 raise
             self.projection.forget()
@@ -203,7 +203,7 @@ class Store:
             try:
                 with self.db.atomic():
                     self.projection.handle(self.db, [fed])
-            except Exception as e:  # noqa: BLE001 -- this is the event that cannot be handled
+            except Exception as e:
                 if is_trouble(e):
                     raise
                 self.projection.forget()
@@ -237,7 +237,8 @@ class Store:
     def _move(self, shard: str, position: int, recorded_us: int | None) -> None:
         self.db.execute(
             "INSERT INTO positions VALUES (?, ?, ?) ON CONFLICT (shard) DO UPDATE SET"
-            " position = excluded.position, recorded_us = coalesce(excluded.recorded_us, recorded_us)",
+            " position = excluded.position,"
+            " recorded_us = coalesce(excluded.recorded_us, recorded_us)",
             [shard, position, recorded_us],
         )
 
@@ -248,6 +249,11 @@ class Store:
     def unknown_types(self) -> dict[str, int]:
         """How many events of which type nobody here knows."""
         return {row["type"]: row["events"] for row in self.db.table("unknown_types").rows}
+
+
+def _check(db: Database) -> None:
+    if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+        raise sqlite3.DatabaseError("the file is damaged")
 
 
 def is_trouble(error: BaseException) -> bool:
@@ -274,7 +280,7 @@ _TROUBLE: Final = frozenset(
 
 
 def _reason(error: Exception) -> str:
-    """Why an event was parked: the kind of error and, where it is one of ours, its message; never a value.
+    """Why an event was parked: the kind of error or, where it is one of ours, its message.
 
     A message of another error may quote the event's content, which may be personal.
     """
@@ -286,4 +292,3 @@ def _reason(error: Exception) -> str:
 def _remove_companions(path: Path) -> None:
     for suffix in ("-wal", "-shm", "-journal"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
-

@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-ZONE: Final = ZoneInfo("Europe/Stockholm")  # rows are shown in it; intervals are aligned to the epoch in UTC
+ZONE: Final = ZoneInfo(
+    "Europe/Stockholm"
+)  # rows are shown in it; intervals are aligned to the epoch in UTC
 SECOND_US: Final = 1_000_000
 HOUR_S: Final = 3600
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

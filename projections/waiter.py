@@ -1,4 +1,4 @@
-"""Waiting for a node from another thread: `Node.changed` on its own loop, and a way to break it off."""
+"""Waiting for a node from another thread: `Node.changed` on its own loop, to be broken off."""
 
 from __future__ import annotations
 

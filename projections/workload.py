@@ -1,11 +1,10 @@
-"""Agents' work clipped to a period: talk, after-call work, time signed on and pauses; and the figures made of it."""
+"""Agents' work clipped to a period: talk, after-call work, time signed on, and pauses."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from projections.kpi import Counts
 from projections.shifts import IN_WRAP_UP, PAUSED, SIGNED_ON, Interval, clipped_us, common
 from projections.statistics import sums_by_group
 from projections.times import HOUR_S, SECOND_US, micros
@@ -16,13 +15,17 @@ if TYPE_CHECKING:
 
     from sqlite_utils import Database
 
+    from projections.kpi import Counts
     from projections.read_models import ReadModels
 
-WORK_MAX_S: Final = 12 * HOUR_S  # a call that entered earlier than this before a period is not at work in it
+WORK_MAX_S: Final = (
+    12 * HOUR_S
+)  # a call that entered earlier than this before a period is not at work in it
 _Agent = tuple[str, str]
 
 _SQL_SHIFTS: Final = """
-    SELECT a.exchange, a.agent, i.state, i.reason, i.from_us, i.to_us FROM intervals i JOIN agents a ON a.id = i.agent
+    SELECT a.exchange, a.agent, i.state, i.reason, i.from_us, i.to_us
+    FROM intervals i JOIN agents a ON a.id = i.agent
     WHERE i.from_us < :end AND (i.to_us IS NULL OR i.to_us > :begin)
 """
 _SQL_WORK: Final = """
@@ -33,7 +36,10 @@ _SQL_WORK: Final = """
 
 @dataclass(frozen=True, slots=True)
 class AgentTime:
-    """One agent's seconds inside a period. Pauses count only while signed on; `by_reason` splits them."""
+    """One agent's seconds inside a period.
+
+    Pauses count only while signed on; `by_reason` splits them.
+    """
 
     exchange: str
     agent: str
@@ -46,8 +52,8 @@ class AgentTime:
 def agent_times(read_models: ReadModels, begin: datetime, end: datetime) -> list[AgentTime]:
     """Each agent who signed on or worked in the period, in order of exchange and name.
 
-    An exchange's configured members never sign on; their `staffed_s` is 0, and nothing can be said of their
-    occupancy. Raises: Unavailable.
+    An exchange's configured members never sign on; their `staffed_s` is 0, and nothing can be said
+    of their occupancy. Raises: Unavailable.
     """
     period = micros(begin), micros(end)
     params = {"begin": period[0], "end": period[1]}
@@ -80,7 +86,7 @@ def agent_times(read_models: ReadModels, begin: datetime, end: datetime) -> list
     return [time for time in found if time.staffed_s or time.work_s]
 
 
-def figures_of_period(  # noqa: PLR0913 -- the limits are part of every figure
+def figures_of_period(
     read_models: ReadModels,
     begin: datetime,
     end: datetime,
@@ -88,16 +94,16 @@ def figures_of_period(  # noqa: PLR0913 -- the limits are part of every figure
     answer_within_s: float = 20,
     short_abandon_s: float = 5,
 ) -> Counts:
-    """Everything that the key figures of one period are made of, over all groups. Raises: Unavailable.
+    """Everything that the key figures of one period are made of, over all groups.
 
-    Counts and waits are of calls that entered in the period; work, staffed time and pauses are clipped to it,
-    of those who signed on.
+    Raises: Unavailable.
+
+    Counts and waits are of calls that entered in the period; work, staffed time and pauses are
+    clipped to it, of those who signed on.
     """
     times = [time for time in agent_times(read_models, begin, end) if time.staffed_s]
     with read_models.snapshot("queue_entries") as db:
-        _, counts = sums_by_group(
-            db, micros(begin), micros(end), answer_within_s, short_abandon_s
-        )
+        _, counts = sums_by_group(db, micros(begin), micros(end), answer_within_s, short_abandon_s)
     return replace(
         counts,
         work_s=sum(time.work_s for time in times),
@@ -115,7 +121,7 @@ def _by_agent(rows: Iterable[dict[str, Any]]) -> dict[_Agent, list[Interval]]:
 
 
 def _work(db: Database, params: dict[str, int], end_us: int) -> dict[_Agent, list[Interval]]:
-    """Talk from the answer on, as long as the exchange says; after-call work up to when it was finished."""
+    """Talk from the answer on, as long as the exchange says; after-call work up to its end."""
     found: dict[_Agent, list[Interval]] = {}
     for row in db.query(_SQL_WORK, params):
         parts = found.setdefault((row["exchange"], row["agent"]), [])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import NAMESPACE_OID, uuid5
 
 from core.commit import Draft, Event, Happened
@@ -16,6 +16,9 @@ from core.eventlog.node import NodeSettings
 from core.personal import CitySecret
 from projections.read_models import ReadModels, all_projections
 from projections.runner import Runner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 _NUMBER = count()

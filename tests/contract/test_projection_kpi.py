@@ -1,4 +1,4 @@
-"""The worked example of key figures, driven through facts, log and projections; nothing on a path of its own."""
+"""The worked example of key figures, driven through facts, log and projections."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from figures_world import Figures, Told, figures_at
 
-from core.calls import CallAbandoned, CallAnswered, CallEnded, CallQueued, CallTransferred, CallWrappedUp
+from core.calls import (
+    CallAbandoned,
+    CallAnswered,
+    CallEnded,
+    CallQueued,
+    CallTransferred,
+    CallWrappedUp,
+)
 from core.shifts import AgentPaused, AgentSignedOff, AgentSignedOn, AgentUnpaused
 from core.vocabulary import call_stream, shift_stream
 from projections.kpi import BY_ID, KPIS, value
@@ -57,7 +64,8 @@ def facts_of_agent(agent: dict[str, Any]) -> list[Told]:
     stream = shift_stream("lab", name, "2026-03-10")
     told: list[Told] = [(stream, AgentSignedOn(name, ("kris",)), begin)]
     for since, upto in agent["pauses"]:
-        # as an exchange writes it: one row for all queues and one for each, ended with another reason
+        # as an exchange writes it: one row for all queues and one for each, ended with another
+        # reason
         for queue in (None, "kris", "bygg"):
             told.append((stream, AgentPaused(name, "rast", queue), at(since)))
             told.append((stream, AgentUnpaused(name, "tillbaka", queue), at(upto)))
@@ -108,17 +116,17 @@ def test_the_counts_of_the_example_come_out(figures: Figures) -> None:
 def test_each_interval_of_the_example_comes_out_with_work_clipped(
     figures: Figures, length: str
 ) -> None:
-    same = {"answered_within_T": "answered_within", "work_clipped_s": "work_s", "pause_s": "paused_s"}
+    same = {
+        "answered_within_T": "answered_within",
+        "work_clipped_s": "work_s",
+        "pause_s": "paused_s",
+    }
     for expected in EXAMPLE[f"intervals_{length}_min"]:
         counts = period(figures, expected)
         for name, wanted in expected.items():
             if name in {"start", "end"}:
                 continue
-            got = (
-                value(name, counts)
-                if name in BY_ID
-                else getattr(counts, same.get(name, name))
-            )
+            got = value(name, counts) if name in BY_ID else getattr(counts, same.get(name, name))
             assert (name, wanted) == (name, got if got is None else pytest.approx(got, abs=CLOSE))
 
 
@@ -141,23 +149,23 @@ def test_the_statistics_command_gives_the_same_figures(figures: Figures) -> None
     assert [expected[n] for n in ("abandonment_raw", "abandonment_net")] == pytest.approx(
         [row["abandonment"], row["abandonment_net"]]
     )
-    assert (23, 161, 70, 1280, 8) == (
+    assert (
         row["asa_s"],
         row["wait_s_answered_sum"],
         row["wait_s_max"],
         row["talk_s_sum"],
         row["unique_callers"],
-    )
-    assert "2026-03-10T09:00:00+01:00" == row["from"]
-    assert "2026-03-10T09:30:00+01:00" == row["to"]
+    ) == (23, 161, 70, 1280, 8)
+    assert row["from"] == "2026-03-10T09:00:00+01:00"
+    assert row["to"] == "2026-03-10T09:30:00+01:00"
 
 
 def test_pause_time_is_the_union_of_its_rows_by_the_reason_that_began_it(figures: Figures) -> None:
     begin, end = at(EXAMPLE["interval"]["start"]), at(EXAMPLE["interval"]["end"])
     times = {time.agent: time for time in agent_times(figures.models, begin, end)}
-    assert {"rast": 200} == times["A1"].by_reason
-    assert {} == times["A2"].by_reason
-    assert (1800, 100) == (times["A3"].staffed_s, times["A3"].paused_s)
+    assert times["A1"].by_reason == {"rast": 200}
+    assert times["A2"].by_reason == {}
+    assert (times["A3"].staffed_s, times["A3"].paused_s) == (1800, 100)
 
 
 def test_the_figures_of_a_local_day_have_as_many_quarter_hours_as_the_day(figures: Figures) -> None:

@@ -1,4 +1,4 @@
-"""A queue_log through import, log and projection against an independent recount, at every interval."""
+"""A queue_log through import, log and projection against an independent recount."""
 
 from __future__ import annotations
 
@@ -61,17 +61,15 @@ def test_the_recorded_crisis_comes_out_as_recounted(figures: Figures, interval_s
     compare(figures, recount(RECORDING.read_bytes()), interval_s)
     answer = statistics(figures.models, StatisticsQuery()).as_json()
     totals = {row["queue"]: row for row in answer["total"]}
-    assert [1352, 349, 756, 247] == [
+    assert [
         sum(row[name] for row in totals.values())
         for name in ("offered", "answered", "abandoned", "timed_out")
-    ]
-    assert (809, 163) == (totals["kris"]["offered"], totals["kris"]["answered"])
+    ] == [1352, 349, 756, 247]
+    assert (totals["kris"]["offered"], totals["kris"]["answered"]) == (809, 163)
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_any_queue_log_comes_out_as_recounted(
-    figures: Figures, tmp_path: Path, seed: int
-) -> None:
+def test_any_queue_log_comes_out_as_recounted(figures: Figures, tmp_path: Path, seed: int) -> None:
     data = queue_log_maker.make(seed, 200, restarts=seed % 3)
     path = tmp_path / "queue_log"
     path.write_bytes(data)
@@ -86,7 +84,10 @@ def test_files_read_in_the_wrong_order_come_out_as_in_the_right_one(
 ) -> None:
     data = queue_log_maker.make(seed + 100, 150, restarts=1)
     lines = data.splitlines(keepends=True)
-    parts = [b"".join(lines[n::1][: len(lines) // 3 + 1]) for n in range(0, len(lines), len(lines) // 3 + 1)]
+    parts = [
+        b"".join(lines[n::1][: len(lines) // 3 + 1])
+        for n in range(0, len(lines), len(lines) // 3 + 1)
+    ]
     paths = [tmp_path / f"queue_log.{n}" for n in range(len(parts))]
     for path, part in zip(paths, parts, strict=True):
         path.write_bytes(part)
@@ -97,7 +98,12 @@ def test_files_read_in_the_wrong_order_come_out_as_in_the_right_one(
 
 def test_a_catalogue_that_comes_later_names_the_groups(figures: Figures) -> None:
     bring_in(figures, RECORDING)
-    group = {"queue": "avfall", "name": "Avfall", "centre": "tnh", "partition": ["TK"]}
+    group: dict[str, object] = {
+        "queue": "avfall",
+        "name": "Avfall",
+        "centre": "tnh",
+        "partition": ["TK"],
+    }
     stream = catalogue_stream("answer_group", "tnh_avfall")
     from figures_world import NOW
 

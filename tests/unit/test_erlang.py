@@ -1,4 +1,4 @@
-"""Erlang's formulas against values that were computed by two other methods and checked by simulation."""
+"""Erlang's formulas against values that two other methods gave and simulation checked."""
 
 from __future__ import annotations
 
