@@ -106,7 +106,8 @@ class NotInGroup(Refused):
 class ShiftState:
     """One agent's day. `pauses` pairs a queue, None for all of them at once, with the reason.
 
-    `wrap_up` is the call in after-call work; `""` where no call was named.
+    `wrap_up` is the call in after-call work; `""` where no call was named. `ready` is False from
+    signing on, and from the end of a call, until the agent says that the next may come.
     """
 
     signed_on: bool = False
@@ -114,6 +115,7 @@ class ShiftState:
     levels: tuple[str, ...] = ()
     pauses: tuple[tuple[str | None, str], ...] = ()
     wrap_up: str | None = None
+    ready: bool = False
     contradictions: tuple[Contradiction, ...] = ()
 
     @property
@@ -146,16 +148,16 @@ def evolve(state: ShiftState, recorded: Recorded) -> ShiftState:
             strangers = set(event.groups) - set(state.groups)
             why = f"signed off from {', '.join(sorted(strangers))}" if strangers else None
         case AgentAvailable():
-            after = replace(state, signed_on=True, pauses=(), wrap_up=None)
+            after = replace(state, signed_on=True, pauses=(), wrap_up=None, ready=True)
         case AgentPaused():
             others = tuple(pair for pair in state.pauses if pair[0] != event.queue)
             after = replace(state, signed_on=True, pauses=(*others, (event.queue, event.reason)))
         case AgentUnpaused():
             rest = tuple(p for p in state.pauses if event.queue is not None and p[0] != event.queue)
-            after = replace(state, signed_on=True, pauses=rest)
+            after = replace(state, signed_on=True, pauses=rest, ready=not rest)
             why = None if state.pauses or event.queue else "unpaused without a pause"
         case WrapUpStarted():
-            after = replace(state, signed_on=True, wrap_up=event.call or "")
+            after = replace(state, signed_on=True, wrap_up=event.call or "", ready=False)
         case _:
             return state
     if why is None:
@@ -269,7 +271,7 @@ def decide(state: ShiftState, command: Command, directory: Directory) -> Sequenc
         case BecomeAvailable(agent=agent):
             if state.pauses:
                 raise StillPaused(f"{agent} is paused ({state.pauses[-1][1]}).")
-            return [] if state.wrap_up is None else [AgentAvailable(agent)]
+            return [] if state.ready else [AgentAvailable(agent)]
         case Pause(agent=agent, reason=reason):
             return [] if (None, reason) in state.pauses else [AgentPaused(agent, reason)]
         case Unpause(agent=agent):

@@ -66,8 +66,13 @@ def test_a_paused_agent_does_not_become_available_by_itself() -> None:
     given(SHIFTS, ON, PAUSED).when(BecomeAvailable(**ASKED)).then_refused(StillPaused, "rast")
 
 
-def test_becoming_available_when_one_is_does_nothing() -> None:
-    given(SHIFTS, ON).when(BecomeAvailable(**ASKED)).then_nothing_happened()
+def test_who_has_signed_on_says_when_the_first_call_may_come() -> None:
+    given(SHIFTS, ON).when(BecomeAvailable(**ASKED)).then(AgentAvailable(ANNA))
+
+
+@pytest.mark.parametrize("events", [(ON, AgentAvailable(ANNA)), (ON, PAUSED, AgentUnpaused(ANNA))])
+def test_becoming_available_when_one_is_does_nothing(events: Any) -> None:
+    given(SHIFTS, *events).when(BecomeAvailable(**ASKED)).then_nothing_happened()
 
 
 def test_an_agent_pauses_with_a_reason() -> None:
