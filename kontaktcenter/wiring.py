@@ -15,6 +15,7 @@ from core.errors import InUse, NotFound, Unavailable
 from core.eventlog.directory import DirectoryFollower
 from core.eventlog.node import Node, NodeSettings
 from core.eventlog.parts import sqlite_path
+from core.eventlog.product import product_events
 from kontaktcenter import __version__, catalogue
 from kontaktcenter.config import Config
 from kontaktcenter.dispatch import perform
@@ -155,6 +156,7 @@ def web_app(house: House, facts_token: str, demo_note: str | None = None) -> Fas
         node=house.node,
         figures=ReadFigures(house.read_models, house.runner, target),
         directory=house.directory,
+        events=product_events(house.node),
         clock=house.clock,
         version=__version__,
         facts_token=facts_token,

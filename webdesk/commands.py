@@ -106,7 +106,7 @@ class CommandsDesk:
         self._services = services
         self._metrics = metrics
         self._check = require_token(services.facts_token)
-        self._application = Application(services.node, services.directory)
+        self._application = Application(services.node, services.directory, services.events)
 
     async def asked(self, request: Request, shape: type[Any]) -> tuple[Any, dict[str, Any]]:
         """The body, and what every command has: id, time, actor. Raises: Problem, Invalid."""

@@ -8,6 +8,8 @@ from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Protocol
 from zoneinfo import ZoneInfo
 
+from eventsourcing.persistence import EventStore
+
 from core.commit import Clock, Port
 from core.taxonomy import Directory
 
@@ -74,13 +76,15 @@ class Services:
     """Everything that `create_app` needs.
 
     `directory` gives the catalogue as it stands. Without `facts_token` nothing can be recorded over
-    HTTP. `hosts` are further names under which the server may be asked, beside those of loopback.
-    `demo_note` is shown on the page where the calls are not real.
+    HTTP. `events` is the library's event store on our persistence module, from which every decision
+    loads its stream. `hosts` are further names under which the server may be asked, beside those of
+    loopback. `demo_note` is shown on the page where the calls are not real.
     """
 
     node: FeedNode
     figures: Figures
     directory: DirectoryOf
+    events: EventStore[str]
     clock: Clock
     version: str
     facts_token: str | None = field(default=None, repr=False)

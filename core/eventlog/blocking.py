@@ -44,6 +44,10 @@ class BlockingNode:
             raise AssertionError(msg)
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
+    def soon(self, work: Callable[[], None]) -> None:
+        """Have the loop do `work`, and do not wait. Raises: RuntimeError where it is closed."""
+        self._loop.call_soon_threadsafe(work)
+
     def __enter__(self) -> BlockingNode:
         return self
 

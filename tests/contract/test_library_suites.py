@@ -1,0 +1,288 @@
+"""The library's own published suites, as they are, on the memory and the SQLite log."""
+
+from __future__ import annotations
+
+import tempfile
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from eventsourcing.persistence import StoredEvent
+from eventsourcing.tests import application as application_suites
+from eventsourcing.tests import persistence as suites
+from eventsourcing.tests import projection as projection_suites
+from eventsourcing.utils import Environment
+
+from core.eventlog.recorder import (
+    LogAggregateRecorder,
+    LogApplicationRecorder,
+    LogFactory,
+    LogProcessRecorder,
+    LogTrackingRecorder,
+)
+
+if TYPE_CHECKING:
+    from eventsourcing.persistence import AggregateRecorder, Tracking, TrackingRecorder
+
+MODULE = "core.eventlog.recorder"
+
+
+class OnMemory:
+    """Each test on a log in memory of its own."""
+
+    def make_env(self) -> dict[str, str]:
+        return {"PERSISTENCE_MODULE": MODULE, "KC_LOG": "memory:"}
+
+
+class OnSqlite:
+    """Each test on a log in a file of its own."""
+
+    def make_env(self) -> dict[str, str]:
+        folder = tempfile.TemporaryDirectory(prefix="kontaktcenter-test-")
+        self.addCleanup(folder.cleanup)  # type: ignore[attr-defined]  # a TestCase's
+        return {"PERSISTENCE_MODULE": MODULE, "KC_LOG": f"sqlite:{folder.name}/log.db"}
+
+
+class Made:
+    """Gives each test a factory that is closed after it."""
+
+    def make_env(self) -> dict[str, str]:
+        raise NotImplementedError
+
+    def make_factory(self) -> LogFactory:
+        factory = LogFactory(Environment("TestCase", self.make_env()))
+        self.addCleanup(factory.close)  # type: ignore[attr-defined]  # a TestCase's
+        return factory
+
+
+class AggregateSuite(Made, suites.AggregateRecorderTestCase):
+    def create_recorder(self) -> AggregateRecorder:
+        return self.make_factory().aggregate_recorder()
+
+
+class TestAggregateRecorderOnMemory(OnMemory, AggregateSuite):
+    pass
+
+
+class TestAggregateRecorderOnSqlite(OnSqlite, AggregateSuite):
+    pass
+
+
+class SnapshotSuite(Made, suites.AggregateRecorderTestCase):
+    def create_recorder(self) -> AggregateRecorder:
+        return self.make_factory().aggregate_recorder(purpose="snapshots")
+
+
+class TestSnapshotRecorderBesideMemory(OnMemory, SnapshotSuite):
+    pass
+
+
+class TestSnapshotRecorderBesideSqlite(OnSqlite, SnapshotSuite):
+    pass
+
+
+class ApplicationSuite(Made, suites.ApplicationRecorderTestCase[LogApplicationRecorder]):
+    def create_recorder(self) -> LogApplicationRecorder:
+        recorder = self.make_factory().application_recorder()
+        assert isinstance(recorder, LogApplicationRecorder)
+        return recorder
+
+    def test_insert_subscribe(self) -> None:
+        self.optional_test_insert_subscribe()
+
+
+class TestApplicationRecorderOnMemory(OnMemory, ApplicationSuite):
+    pass
+
+
+class TestApplicationRecorderOnSqlite(OnSqlite, ApplicationSuite):
+    pass
+
+
+class NonInterleavingSuite(Made, suites.NonInterleavingNotificationIDsBaseCase):
+    def create_recorder(self) -> Any:
+        return self.make_factory().application_recorder()
+
+
+class TestNonInterleavingOnMemory(OnMemory, NonInterleavingSuite):
+    pass
+
+
+class TestNonInterleavingOnSqlite(OnSqlite, NonInterleavingSuite):
+    pass
+
+
+class TrackingSuite(Made, suites.TrackingRecorderTestCase):
+    def create_recorder(self) -> TrackingRecorder:
+        return self.make_factory().tracking_recorder()
+
+
+class TestTrackingRecorderOnMemory(OnMemory, TrackingSuite):
+    pass
+
+
+class TestTrackingRecorderOnSqlite(OnSqlite, TrackingSuite):
+    pass
+
+
+class ProcessSuite(Made, suites.ProcessRecorderTestCase):
+    def create_recorder(self) -> Any:
+        return self.make_factory().process_recorder()
+
+
+class TestProcessRecorderOnMemory(OnMemory, ProcessSuite):
+    pass
+
+
+class TestProcessRecorderOnSqlite(OnSqlite, ProcessSuite):
+    pass
+
+
+class ProcessAsApplicationSuite(Made, suites.ApplicationRecorderTestCase[LogProcessRecorder]):
+    """A process recorder is an application recorder too, so it keeps that contract as well."""
+
+    def create_recorder(self) -> LogProcessRecorder:
+        recorder = self.make_factory().process_recorder()
+        assert isinstance(recorder, LogProcessRecorder)
+        return recorder
+
+
+class TestProcessAsApplicationOnSqlite(OnSqlite, ProcessAsApplicationSuite):
+    def test_insert_subscribe(self) -> None:
+        self.optional_test_insert_subscribe()
+
+
+class OwnTrackingRecorder(LogTrackingRecorder):
+    pass
+
+
+class FactorySuite(Made, suites.InfrastructureFactoryTestCase[LogFactory]):
+    def setUp(self) -> None:
+        self.env = Environment("TestCase", self.make_env())
+        super().setUp()
+
+    def expected_factory_class(self) -> type[LogFactory]:
+        return LogFactory
+
+    def expected_aggregate_recorder_class(self) -> type[LogAggregateRecorder]:
+        return LogAggregateRecorder
+
+    def expected_application_recorder_class(self) -> type[LogApplicationRecorder]:
+        return LogApplicationRecorder
+
+    def expected_tracking_recorder_class(self) -> type[LogTrackingRecorder]:
+        return LogTrackingRecorder
+
+    def tracking_recorder_subclass(self) -> type[LogTrackingRecorder]:
+        return OwnTrackingRecorder
+
+    def expected_process_recorder_class(self) -> type[LogProcessRecorder]:
+        return LogProcessRecorder
+
+
+class TestFactoryOnMemory(OnMemory, FactorySuite):
+    pass
+
+
+class TestFactoryOnSqlite(OnSqlite, FactorySuite):
+    pass
+
+
+class ExampleSuite(Made, application_suites.ExampleApplicationTestCase):
+    expected_factory_topic = "core.eventlog.recorder:LogFactory"
+
+    @pytest.fixture(autouse=True)
+    def _environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The suite hands over no environment: the process's is what the library reads."""
+        for name, value in self.make_env().items():
+            monkeypatch.setenv(name, value)
+
+
+class TestExampleApplicationOnMemory(OnMemory, ExampleSuite):
+    pass
+
+
+class TestExampleApplicationOnSqlite(OnSqlite, ExampleSuite):
+    pass
+
+
+class LogEventCounters(LogTrackingRecorder, projection_suites.EventCountersView):
+    """Its counts are events of its own book, recorded in one commit with the tracking position."""
+
+    def __init__(self, book: Any) -> None:
+        super().__init__(book)
+        self._lock = Lock()
+
+    def get_created_event_counter(self) -> int:
+        return self._count("created")
+
+    def get_subsequent_event_counter(self) -> int:
+        return self._count("subsequent")
+
+    def incr_created_event_counter(self, tracking: Tracking) -> None:
+        self._increment("created", tracking)
+
+    def incr_subsequent_event_counter(self, tracking: Tracking) -> None:
+        self._increment("subsequent", tracking)
+
+    def _count(self, name: str) -> int:
+        return self.book.shared.state.heads([name]).get(name, 0)
+
+    def _increment(self, name: str, tracking: Tracking) -> None:
+        with self._lock:
+            counted = StoredEvent(name, self._count(name) + 1, "counted", b"{}")
+            self.record([counted], tracking)
+
+
+class ViewSuite(Made, projection_suites.EventCountersViewTestCase):
+    def construct_event_counters_view(self) -> Any:
+        return self.make_factory().tracking_recorder(LogEventCounters)
+
+
+class TestEventCountersViewOnMemory(OnMemory, ViewSuite):
+    pass
+
+
+class TestEventCountersViewOnSqlite(OnSqlite, ViewSuite):
+    pass
+
+
+class ProjectionSuite(Made, projection_suites.AggregateEventCountersProjectionTestCase):
+    view_class = LogEventCounters
+
+    def setUp(self) -> None:
+        self.env = self.make_env()  # type: ignore[misc]  # a log for each test
+
+
+class TestProjectionOnMemory(OnMemory, ProjectionSuite):
+    pass
+
+
+class TestProjectionOnSqlite(OnSqlite, ProjectionSuite):
+    pass
+
+
+class EventSourcedProjectionSuite(Made, projection_suites.EventSourcedProjectionTestCase):
+    def setUp(self) -> None:
+        self.env = self.make_env()  # type: ignore[misc]  # as above
+
+
+class TestEventSourcedProjectionOnMemory(OnMemory, EventSourcedProjectionSuite):
+    pass
+
+
+class TestEventSourcedProjectionOnSqlite(OnSqlite, EventSourcedProjectionSuite):
+    pass
+
+
+# What only carries a suite is none itself; pytest goes by the base, not by the name.
+del (
+    AggregateSuite,
+    SnapshotSuite,
+    ApplicationSuite,
+    NonInterleavingSuite,
+    TrackingSuite,
+    ProcessSuite,
+)
+del ProcessAsApplicationSuite, FactorySuite, ExampleSuite, ViewSuite, ProjectionSuite
+del EventSourcedProjectionSuite
