@@ -280,6 +280,7 @@ _NOT_KEPT: Final[dict[type[Event], dict[str, object]]] = {
     CallQueued: {"caller": None, "caller_ref": None},
     CallTransferred: {"to": None},
     CallDiverted: {"to": None},
+    CallLeft: {"key": None},
     CallNoted: {"parameters": ()},
 }
 

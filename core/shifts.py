@@ -154,7 +154,9 @@ def evolve(state: ShiftState, recorded: Recorded) -> ShiftState:
             after = replace(state, signed_on=True, pauses=(*others, (event.queue, event.reason)))
         case AgentUnpaused():
             rest = tuple(p for p in state.pauses if event.queue is not None and p[0] != event.queue)
-            after = replace(state, signed_on=True, pauses=rest, ready=not rest)
+            after = replace(
+                state, signed_on=True, pauses=rest, ready=not rest and state.wrap_up is None
+            )
             why = None if state.pauses or event.queue else "unpaused without a pause"
         case WrapUpStarted():
             after = replace(state, signed_on=True, wrap_up=event.call or "", ready=False)

@@ -13,6 +13,7 @@ from core.call_rules import CALLS, OfferCall, QueueCall, TakeCall
 from core.calls import (
     CallAnswered,
     CallDiverted,
+    CallLeft,
     CallNoted,
     CallOffered,
     CallQueued,
@@ -64,6 +65,7 @@ def test_facts_of_an_excluded_group_are_emptied_whatever_their_source() -> None:
             CallQueued("social_vidare", "ext_soc", True, CALLER, "ref1", 2),
             CallTransferred("social_vidare", ANNA, "blind", "0700000002", 1.0, 2.0),
             CallDiverted("social_vidare", "0700000002", 1.0),
+            CallLeft("social_vidare", "key", "4", 3.0),
             CallNoted("social_vidare", "NOTE", ANNA, ("0700000002",)),
         )
     ]
@@ -71,6 +73,7 @@ def test_facts_of_an_excluded_group_are_emptied_whatever_their_source() -> None:
         CallQueued("social_vidare", "ext_soc", True, None, None, 2),
         CallTransferred("social_vidare", ANNA, "blind", None, 1.0, 2.0),
         CallDiverted("social_vidare", None, 1.0),
+        CallLeft("social_vidare", "key", None, 3.0),
         CallNoted("social_vidare", "NOTE", ANNA),
     ]
     assert expected == kept
@@ -81,7 +84,7 @@ def test_every_field_of_a_call_is_either_harmless_or_emptied_for_excluded_groups
     harmless = {
         "agent", "by", "channel", "dialled", "exchange", "group", "group_known", "how",
         "ivr_choice",
-        "key", "message", "name", "outcome", "place", "promised_at", "queue", "reached", "reason",
+        "message", "name", "outcome", "place", "promised_at", "queue", "reached", "reason",
         "ring_s", "talk_s", "wait_s", "wrap_up_s",
     }  # fmt: skip
     for event in {*calls.KINDS.values()}:

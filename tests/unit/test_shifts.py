@@ -175,3 +175,9 @@ def test_pauses_in_single_queues_end_one_by_one() -> None:
 def test_facts_that_do_not_fit_are_taken_and_marked() -> None:
     strange = folded(SHIFTS, ON, AgentSignedOff(ANNA, ("tnh_avfall",)), AgentUnpaused(ANNA))
     assert [c.type for c in strange.contradictions] == ["shift.signed_off", "shift.unpaused"]
+
+
+def test_a_pause_in_after_call_work_does_not_end_the_work() -> None:
+    events = (ON, WRAPPING, PAUSED, AgentUnpaused(ANNA))
+    assert folded(SHIFTS, *events).state == AgentState.WRAP_UP
+    given(SHIFTS, *events).when(BecomeAvailable(**ASKED)).then(AgentAvailable(ANNA))
