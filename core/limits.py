@@ -14,9 +14,13 @@ ENVELOPE_COMMITS_MAX = 2_000  # bounds the time that one judging holds the loop
 NUMBER_MAX = 2**53  # of versions and tracking positions: SQLite and JSON keep these exactly
 COMMIT_EVENTS_MAX = 4_096  # the library's suites insert 1,000 at once
 STREAM_NAME_CHARS_MAX = 400
-STORED_STATE_DEPTH_MAX = 100  # JSON of others that nests deeper is kept as base64: every reader gets through
+STORED_STATE_DEPTH_MAX = (
+    100  # JSON of others that nests deeper is kept as base64: every reader gets through
+)
 WAITING_COMMITS_MAX = 50_000  # beyond it a proposer is told to come back: memory stays bounded
-APPEND_NOW_S_MAX = 0.001  # so long the loop may wait for the disk itself; a slower one gets a thread
+APPEND_NOW_S_MAX = (
+    0.001  # so long the loop may wait for the disk itself; a slower one gets a thread
+)
 INDEX_DELAY_S = 0.02  # how long judged commits may wait for their index rows
 BULK_BATCH_COMMITS = 500_000  # judged before their index rows are written, in a bulk load: 400 MB
 HEADS_CACHED_MAX = 200_000  # streams whose head is kept in memory; a miss asks the index
@@ -44,7 +48,8 @@ TEXT_CHARS_MAX = 20_000  # free text of a person
 NAME_CHARS_MAX = 200
 IMPORT_IN_FLIGHT_MAX = 2_000  # commits proposed and not yet judged
 IMPORT_BATCH_LINES = 1_000  # a batch is read while the one before it is judged
-IMPORT_STREAMS_MAX = 50_000  # streams that an import remembers; one that it forgot is read again
+IMPORT_STREAMS_MAX = 100_000  # streams that an import remembers; beyond it the log is asked again
+IMPORT_ROWS_MAX = 1_000_000  # likewise rows, by which one that stands there twice counts once
 IMPORT_CALLS_COUNTED_MAX = 5_000_000  # beyond it a call may count again: memory stays bounded
 IMPORT_MALFORMED_MAX = 100_000  # more is not a damaged queue_log but another file
 IMPORT_ATTEMPTS_MAX = 8  # a node that asks for patience is asked again so many times
@@ -71,4 +76,3 @@ assert (
 )  # UTF-8, sealed and as base64, with its frame
 assert RESERVE_ENTRY_BYTES_MAX <= COMMIT_BYTES_MAX
 assert IMPORT_BATCH_LINES * 2 <= IMPORT_IN_FLIGHT_MAX
-assert IMPORT_IN_FLIGHT_MAX * 4 <= IMPORT_STREAMS_MAX  # what is under way is never forgotten

@@ -9,22 +9,22 @@ what the others have recorded before it gives a fact its number.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
-from core.commit import Draft, Duplicate, Fork, Happened, StaleVerdict, first_of
+from core.commit import Draft, Duplicate, Fork, Happened, StaleVerdict, first_of, telephony_id
 from core.errors import Corrupt, Invalid, Refused, Unavailable
 from core.limits import (
     DECISION_ATTEMPTS_MAX,
     IMPORT_ATTEMPTS_MAX,
     IMPORT_CALLS_COUNTED_MAX,
     IMPORT_MALFORMED_MAX,
+    IMPORT_ROWS_MAX,
     IMPORT_STREAMS_MAX,
 )
 from core.vocabulary import Origin
-from telephony.known import StreamState, fact_id, fact_key
+from telephony.known import StreamState, fact_key
 from telephony.mapping import Mapper
 from telephony.rows import Malformed, parse
 
@@ -137,7 +137,8 @@ class Importer:
         self._port, self._sleep, self._attempts_max = port, sleep, attempts_max
         self._exchange = exchange
         self._origin = f"{Origin.TELEPHONY}:{exchange}"
-        self._states: OrderedDict[str, StreamState] = OrderedDict()
+        self._states: dict[str, StreamState] = {}
+        self._seen: set[int] = set()  # hashes of rows: the same bytes again are the same row
         self._calls: set[int] = set()
         self._turn = _TURNS.setdefault(port, _Turn())
         self._flying: asyncio.Task[None] | None = None
@@ -148,6 +149,8 @@ class Importer:
         Raises: Refused (this is no queue_log), Unavailable, Corrupt.
         """
         await self._turn.take(self)
+        if len(self._states) > IMPORT_STREAMS_MAX or len(self._seen) > IMPORT_ROWS_MAX:
+            await self._forget()
         new = self._prepare(file, first_no, lines)
         await self._landed()
         if new:
@@ -200,30 +203,33 @@ class Importer:
         report.lines += len(lines)
         report.events += len(rows)
         self._meet({fact.stream: fact.place for fact, _, _ in rows})
-        new = []
+        new, seen = [], self._seen
         for fact, row_hash, line_no in rows:
-            n = self._states[fact.stream].take(fact, row_hash)
+            n = None if row_hash in seen else self._states[fact.stream].number(fact)
             if n is None:
                 report.already_known += 1
             else:
                 new.append(_New(fact, n, file, line_no))
+            seen.add(row_hash)
         return new
+
+    async def _forget(self) -> None:
+        """Begin again with nothing in memory: what a row repeats is then found in the log."""
+        await self._landed()
+        self._states.clear()
+        self._seen.clear()
 
     def _meet(self, places: Mapping[str, str]) -> None:
         """Have a state for each stream, and read what is in the log and not known yet."""
         states = self._states
         for stream, place in places.items():
-            if stream in states:
-                states.move_to_end(stream)
-            else:
+            if stream not in states:
                 states[stream] = StreamState(self._exchange, place)
                 if stream.startswith("call/"):
                     self._count_call(stream)
         for stream, head in self._port.heads(places).items():
             if states[stream].is_behind(head):
                 states[stream].read(self._port.load(stream), self._origin)
-        while len(states) > IMPORT_STREAMS_MAX:
-            states.popitem(last=False)
 
     def _count_call(self, stream: str) -> None:
         """A call counts once, also where it was forgotten meanwhile."""
@@ -249,7 +255,7 @@ class Importer:
             _check_not_stale(answer)
             state = self._states[item.fact.stream]
             recorded = self._port.load(item.fact.stream)
-            n = state.retake(item.fact, item.n, recorded, self._origin)
+            n = state.renumber(item.fact, item.n, recorded, self._origin)
             if n is None:
                 self.report.facts += resent  # our own, whose answer was lost
                 self.report.already_known += not resent
@@ -276,9 +282,10 @@ class Importer:
 
     def _draft(self, fact: Fact, n: int) -> Draft:
         stream, at = fact.stream, fact.occurred_at
+        key = fact_key(self._exchange, fact, n)
         return Draft(
-            fact_id(self._exchange, fact, n),
-            fact_key(self._exchange, fact, n),
+            telephony_id(key),
+            key,
             ACTOR,
             self._origin,
             tuple([Happened(stream, event, at) for event in fact.events]),

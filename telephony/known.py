@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from core.commit import telephony_id, telephony_key
+from core.commit import telephony_id
 from core.judge import FIRST_VERSION
 from core.limits import EXCHANGE_SAME_FACT_S
-from telephony.kinds import Key, key_of
+from telephony.kinds import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,10 +39,10 @@ class _Slot:
 
     __slots__ = ("count", "open", "ours")
 
-    def __init__(self) -> None:
+    def __init__(self, count: int = 0) -> None:
         self.open: list[Recorded] = []
-        self.count = 0
-        self.ours: list[int] = []
+        self.count = count
+        self.ours = list(range(1, count + 1))
 
 
 class StreamState:
@@ -51,12 +51,13 @@ class StreamState:
     Only facts of the exchange's origin count: a desk's fact about the same call is another fact.
     """
 
-    __slots__ = ("_exchange", "_place", "_seen", "_slots", "_unread", "_version")
+    __slots__ = ("_prefix", "_slots", "_unread", "_version")
 
     def __init__(self, exchange: str, place: str) -> None:
-        self._exchange, self._place = exchange, place
-        self._slots: dict[Key, _Slot] = {}
-        self._seen: set[int] = set()
+        self._prefix = f"{exchange}/{place}/"
+        # A number says that so many facts are ours, and nothing else is known: nearly always 1.
+        # Millions of these would otherwise be walked by the garbage collector again and again.
+        self._slots: dict[str, _Slot | int] = {}
         self._version = _NOTHING  # the last one read
         self._unread = 0  # events of ours that have been proposed and not been read back
 
@@ -73,68 +74,67 @@ class StreamState:
             if fact.commit_id in ours:
                 self._unread -= 1
             elif fact.origin == origin:
-                slot = self._slots.setdefault(key_of(fact.event), _Slot())
+                slot = self._slot(key_of(fact.event))
                 slot.open.append(fact)
                 slot.count += 1
 
-    def take(self, fact: Fact, row_hash: int) -> int | None:
-        """The `n` of a new fact, None where it is known: the same row, or one recorded before."""
-        if row_hash in self._seen:
-            return None
-        self._seen.add(row_hash)
-        return self._number(fact)
+    def number(self, fact: Fact) -> int | None:
+        """The `n` of a new fact, None where one that was recorded before is the same."""
+        slot = self._slots.get(fact.key, 0)
+        if isinstance(slot, int):
+            n = self._slots[fact.key] = slot + 1
+        else:
+            match = _match(slot.open, fact)
+            if match is not None:
+                slot.open.remove(match)
+                return None
+            slot.count += 1
+            n = max(slot.count, slot.ours[-1] + 1) if slot.ours else slot.count
+            slot.ours.append(n)
+        self._unread += len(fact.events)
+        return n
 
-    def retake(self, fact: Fact, n: int, recorded: Sequence[Recorded], origin: str) -> int | None:
+    def renumber(self, fact: Fact, n: int, recorded: Sequence[Recorded], origin: str) -> int | None:
         """After `n` turned out to be in the log: None where this very fact is, else the next `n`.
 
-        It is this very fact where another importer told the same row, or where our own answer was
-        lost.
+        It is this very fact where another importer told the same row, or our own answer was lost.
         """
-        own_id = fact_id(self._exchange, fact, n)
+        own_id = telephony_id(f"{self._prefix}{fact.key}/{n}")
         theirs = [r for r in recorded if r.commit_id == own_id]
         if _match(theirs[:1], fact) is not None:
             return None
-        slot = self._slots[fact.key]
+        slot = self._slot(fact.key)
         slot.ours.remove(n)
         slot.count -= 1
-        self._unread -= len(fact.events)
+        self.set_aside(fact)
         if theirs and theirs[0].version <= self._version:  # read before, and taken for ours
             slot.open.append(theirs[0])
             slot.count += 1
             self._unread += len(theirs)
         self.read(recorded, origin)
-        return self._number(fact)
+        return self.number(fact)
 
     def set_aside(self, fact: Fact) -> None:
-        """A fact that was taken will never stand in the stream."""
+        """A fact that was numbered will never stand in the stream."""
         self._unread -= len(fact.events)
 
-    def _number(self, fact: Fact) -> int | None:
-        slot = self._slots.get(fact.key)
-        if slot is None:
-            slot = self._slots[fact.key] = _Slot()
-        elif slot.open:
-            match = _match(slot.open, fact)
-            if match is not None:
-                slot.open.remove(match)
-                return None
-        slot.count += 1
-        n = max(slot.count, slot.ours[-1] + 1) if slot.ours else slot.count
-        slot.ours.append(n)
-        self._unread += len(fact.events)
-        return n
+    def _slot(self, key: str) -> _Slot:
+        slot = self._slots.get(key, 0)
+        if isinstance(slot, int):
+            slot = self._slots[key] = _Slot(slot)
+        return slot
 
     def _ids(self) -> set[UUID]:
         return {
-            telephony_id(telephony_key(self._exchange, self._place, *key, n))
+            telephony_id(f"{self._prefix}{key}/{n}")
             for key, slot in self._slots.items()
-            for n in slot.ours
+            for n in (range(1, slot + 1) if isinstance(slot, int) else slot.ours)
         }
 
 
 def fact_key(exchange: str, fact: Fact, n: int) -> str:
-    """What identifies the n-th fact of its key at the exchange."""
-    return telephony_key(exchange, fact.place, *fact.key, n)
+    """What identifies the n-th fact of its key at the exchange, as `telephony_key` makes it."""
+    return f"{exchange}/{fact.place}/{fact.key}/{n}"
 
 
 def fact_id(exchange: str, fact: Fact, n: int) -> UUID:

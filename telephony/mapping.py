@@ -48,7 +48,7 @@ from core.calls import (
 from core.personal import Personal
 from core.shifts import AgentPaused, AgentSignedOff, AgentSignedOn, AgentUnpaused, ShiftNoted
 from core.vocabulary import call_stream, exchange_stream, shift_stream
-from telephony.kinds import Key, key_of
+from telephony.kinds import key_of
 from telephony.parameters import (
     WrongError,
     caller_number,
@@ -85,7 +85,7 @@ class Fact(NamedTuple):
 
     stream: str
     place: str
-    key: Key
+    key: str
     events: tuple[Event, ...]
     occurred_at: datetime
 

@@ -304,6 +304,15 @@ class Failing:
         return await self.node.propose_many(drafts)
 
 
+async def test_an_import_that_forgets_what_it_has_seen_finds_it_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("telephony.importer.IMPORT_ROWS_MAX", 900)
+    async with node_at(tmp_path / "node") as node:
+        report = await load(node, CRISIS, CRISIS)
+    assert (report.facts, report.already_known, report.calls) == (3105, 3105, 1352)
+
+
 @pytest.mark.fault
 async def test_an_import_broken_off_anywhere_and_run_again_gives_the_same_log(
     tmp_path: Path,
