@@ -178,7 +178,7 @@ class _Uvicorn(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # Open streams would be waited for: their feed lets them go first.
-        await self._app.state.feed.close()
+        self._app.state.feed.release()
         await super().shutdown(sockets)
 
 

@@ -312,7 +312,8 @@ class Node:
             if left_s <= 0:
                 return False
             try:
-                await asyncio.wait_for(self._grown.wait(), left_s)
+                async with asyncio.timeout(left_s):  # wait_for may swallow a cancellation
+                    await self._grown.wait()
             except TimeoutError:
                 return False
         return True
