@@ -34,6 +34,7 @@ from core.errors import Invalid
 from core.eventlog.directory import DirectoryFollower
 from core.eventlog.mapper import EventMapper, stored_event
 from core.eventlog.node import Node, NodeSettings
+from core.eventlog.product import product_events
 from core.held import HeldMapper, PortRecorder
 from core.limits import SNAPSHOT_EVERY_VERSIONS
 from core.personal import Personal
@@ -63,7 +64,7 @@ def in_house(work: Callable[[House], Awaitable[None]], tmp_path: Path) -> None:
     async def run() -> None:
         node = await Node.open(NodeSettings("memory:", tmp_path, clock=lambda: T0))
         try:
-            await work(House(node, Application(node, city)))
+            await work(House(node, Application(node, city, product_events(node))))
         finally:
             await node.close()
 
