@@ -18,7 +18,7 @@ from uuid import UUID
 
 from core.commit import Event, Recorded
 from core.errors import Invalid
-from core.limits import CONTRADICTIONS_KEPT_MAX, NAME_CHARS_MAX, TEXT_CHARS_MAX
+from core.limits import COMMAND_ITEMS_MAX, CONTRADICTIONS_KEPT_MAX, NAME_CHARS_MAX, TEXT_CHARS_MAX
 from core.personal import Personal
 
 if TYPE_CHECKING:
@@ -59,6 +59,11 @@ class Command:
                 _bounded(item.name, value.value, TEXT_CHARS_MAX)
             elif isinstance(value, str):
                 _bounded(item.name, value, NAME_CHARS_MAX)
+            elif isinstance(value, tuple):
+                if len(value) > COMMAND_ITEMS_MAX:
+                    raise Invalid(f"{item.name} has more than {COMMAND_ITEMS_MAX}", field=item.name)
+                for one in value:
+                    _bounded(item.name, str(one), NAME_CHARS_MAX)
 
     def asking(self) -> str:
         """What identifies the asking: the command as the client sent it, as canonical JSON.
@@ -77,6 +82,8 @@ class Command:
 def _bounded(name: str, text: str, chars_max: int) -> None:
     if not text.strip():
         raise Invalid(f"{name} is empty", field=name)
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise Invalid(f"{name} holds half a character (a lone surrogate)", field=name)
     if len(text) > chars_max:
         raise Invalid(
             f"{name} has {len(text)} characters; at most {chars_max} are kept", field=name

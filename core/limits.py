@@ -1,4 +1,7 @@
-"""Every bound in one place. What a city tunes is configuration; what it must not tune stands here."""
+"""Every bound in one place.
+
+What a city tunes is configuration; what it must not tune stands here.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,7 @@ HEADS_CACHED_MAX = 200_000  # streams whose head is kept in memory; a miss asks 
 VERDICTS_CACHED_MAX = 200_000
 READ_RECORDS_MAX = 256  # envelopes for one read of the log
 DECISION_ATTEMPTS_MAX = 8  # `Stale` is decided again so many times, then the caller is told
+COMMAND_ITEMS_MAX = 200  # groups or levels named in one command; no city has so many for one agent
 CONTRADICTIONS_KEPT_MAX = 100  # in one stream's state; the log holds them all
 SNAPSHOT_EVERY_VERSIONS = 50  # a decision reads at most so many events of its stream
 SNAPSHOTS_KEPT_MAX = 10_000  # streams with a snapshot in memory

@@ -98,10 +98,6 @@ class StillPaused(Refused):
     """The agent is paused: the pause is ended first."""
 
 
-class NotInGroup(Refused):
-    """The agent is not signed on to this group."""
-
-
 @dataclass(frozen=True)
 class ShiftState:
     """One agent's day. `pauses` pairs a queue, None for all of them at once, with the reason.
@@ -196,6 +192,12 @@ class ShiftCommand(Command):
             raise Invalid(f"on is {self.on!r}, not a date such as 2026-11-22", field="on") from e
 
 
+def _must_exist(groups: tuple[str, ...], directory: Directory) -> None:
+    strangers = [group for group in groups if directory.group(group) is None]
+    if strangers:
+        raise Invalid(f"no answer group {', '.join(strangers)}", field="groups")
+
+
 @dataclass(frozen=True, kw_only=True)
 class SignOn(ShiftCommand):
     """Sign on to answer groups (their ids) with levels (R8)."""
@@ -208,9 +210,7 @@ class SignOn(ShiftCommand):
         super().check(directory)
         if not self.groups:
             raise Invalid("groups is empty: say which groups to answer", field="groups")
-        strangers = [group for group in self.groups if directory.group(group) is None]
-        if strangers:
-            raise Invalid(f"no answer group {', '.join(strangers)}", field="groups")
+        _must_exist(self.groups, directory)
         levels = directory.levels
         strangers = [level for level in self.levels if levels and level not in levels]
         if strangers:
@@ -251,9 +251,14 @@ class StartWrapUp(ShiftCommand):
 
 @dataclass(frozen=True, kw_only=True)
 class SignOff(ShiftCommand):
-    """Sign off from `groups`, or from all of them where none is named."""
+    """Sign off from `groups` (their ids), or from all of them where none is named."""
 
     groups: tuple[str, ...] = ()
+
+    def check(self, directory: Directory) -> None:
+        """See `Command.check`."""
+        super().check(directory)
+        _must_exist(self.groups, directory)
 
 
 def decide(state: ShiftState, command: Command, directory: Directory) -> Sequence[Event]:
@@ -285,12 +290,10 @@ def decide(state: ShiftState, command: Command, directory: Directory) -> Sequenc
 
 
 def _sign_off(state: ShiftState, agent: str, groups: tuple[str, ...]) -> Sequence[Event]:
-    if not state.signed_on:
+    held = tuple(group for group in groups if group in state.groups)
+    if not state.signed_on or (groups and not held):
         return []
-    strangers = [group for group in groups if group not in state.groups]
-    if strangers:
-        raise NotInGroup(f"{agent} is not signed on to {', '.join(strangers)}.")
-    return [AgentSignedOff(agent, groups)]
+    return [AgentSignedOff(agent, held)]
 
 
 SHIFTS: Final = Decider("shift", ShiftState(), evolve, decide)

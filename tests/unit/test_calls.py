@@ -341,3 +341,4 @@ def test_a_command_about_something_that_is_no_call_is_invalid(stream: str) -> No
 def test_empty_and_endless_texts_are_invalid() -> None:
     given(CALLS).when(AnswerCall(**ASKED, agent=" ")).then_refused(Invalid, "agent is empty")
     given(CALLS).when(AnswerCall(**ASKED, agent="x" * 201)).then_refused(Invalid, "at most 200")
+    given(CALLS).when(AnswerCall(**ASKED, agent="\ud83d")).then_refused(Invalid, "half a")

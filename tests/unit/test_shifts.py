@@ -16,7 +16,6 @@ from core.shifts import (
     AgentSignedOn,
     AgentUnpaused,
     BecomeAvailable,
-    NotInGroup,
     NotSignedOn,
     Pause,
     SignOff,
@@ -129,9 +128,16 @@ def test_an_agent_signs_off_from_one_group_or_from_all() -> None:
     signed_on.when(one).then(AgentSignedOff(ANNA, ("tnh_trafik",)))
 
 
-def test_nobody_signs_off_from_a_group_of_others() -> None:
-    command = SignOff(**ASKED, groups=("tnh_avfall",))
-    given(SHIFTS, ON).when(command).then_refused(NotInGroup, "tnh_avfall")
+def test_nobody_signs_off_from_a_group_that_there_is_not() -> None:
+    command = SignOff(**ASKED, groups=("nix",))
+    given(SHIFTS, ON).when(command).then_refused(Invalid, "nix")
+
+
+def test_signing_off_from_a_group_that_one_has_not_does_nothing() -> None:
+    both = SignOff(**ASKED, groups=("tnh_avfall", "tnh_trafik"))
+    given(SHIFTS, ON).when(both).then(AgentSignedOff(ANNA, ("tnh_trafik",)))
+    other = SignOff(**ASKED, groups=("tnh_avfall",))
+    given(SHIFTS, ON).when(other).then_nothing_happened()
 
 
 def test_signing_off_when_one_has_not_signed_on_does_nothing() -> None:
