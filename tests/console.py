@@ -8,12 +8,10 @@ import shlex
 import subprocess
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from project import ROOT
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _BLOCK: Final = re.compile(r"^( *)```console\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 _ANY: Final = "…"  # in an expected answer: anything, of any length
@@ -72,7 +70,7 @@ def shims(folder: Path) -> Path:
 def environment(home: Path, programs: Path, **more: str) -> dict[str, str]:
     """A shell's environment in which only `home` is somebody's."""
     kept = {n: v for n, v in os.environ.items() if not n.startswith(("KC_", "XDG_"))}
-    path = f"{programs}:{os.environ['PATH']}"
+    path = f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}"  # sqlite-utils, too
     return {**kept, "HOME": str(home), "PATH": path, "PYTHONPATH": str(ROOT), **more}
 
 
