@@ -38,7 +38,7 @@ from core.eventlog.index_sql import (
     SQL_STREAM_UP,
     SQL_TRACKING,
 )
-from core.eventlog.sqlite_errors import is_surroundings
+from core.eventlog.sqlite_errors import SqliteErrors, is_surroundings, schema_differs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -164,8 +164,13 @@ class Index:
             ends = conn.execute(SQL_ENDS).fetchone()
             if row is not None:
                 self.make_lookups()  # a bulk load may have been cut off
-        except sqlite3.Error as e:
+            differing = schema_differs(conn, (*SQL_SCHEMA, *(SQL_INDEXES if row else ())))
+        except SqliteErrors as e:
             raise self._said(e) from e
+        if differing is not None:
+            raise Corrupt(
+                f"the index {self.path} is damaged: its description is not ours: {differing}"
+            )
         mark = Mark() if row is None else Mark(*row[1:-1])
         if row is not None and mark.row()[-1] != row[-1]:
             raise Corrupt(
@@ -325,10 +330,10 @@ class Index:
     def _query(self, sql: str, params: Sequence[object]) -> list[tuple]:  # type: ignore[type-arg]  # rows as sqlite3 gives them
         try:
             return self._connection().execute(sql, params).fetchall()
-        except sqlite3.Error as e:
+        except SqliteErrors as e:
             raise self._said(e) from e
 
-    def _said(self, error: sqlite3.Error) -> Unavailable | Corrupt:
+    def _said(self, error: Exception) -> Unavailable | Corrupt:
         """What an error of the file means to whoever asked."""
         if is_surroundings(error):
             msg = f"the index {self.path} cannot be used ({error}); check the folder, its rights and free space"

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Protocol
 
 from core.errors import Corrupt, Unavailable
-from core.eventlog.sqlite_errors import is_surroundings
+from core.eventlog.sqlite_errors import SqliteErrors, is_surroundings, schema_differs
 from core.personal import CitySecret, DataKey, subject_of, unwrap, wrap
 
 if TYPE_CHECKING:
@@ -128,6 +128,9 @@ class SqliteKeys:
             raise Corrupt(msg)
         try:
             self._conn = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        except sqlite3.Error as e:
+            raise self._error(e) from e
+        try:
             path.chmod(0o600)
             self._conn.execute("PRAGMA journal_mode=WAL")
             self._conn.execute("PRAGMA synchronous=FULL")
@@ -135,11 +138,17 @@ class SqliteKeys:
             # A crash between an erasure and the emptying of the write-ahead log left a copy there.
             self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             if self._conn.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
+                self._conn.close()
                 raise self._damaged("it contradicts itself")
             for statement in _SQL_SCHEMA:
                 self._conn.execute(statement)
-        except (sqlite3.Error, OSError) as e:
+            differing = schema_differs(self._conn, _SQL_SCHEMA)
+        except (*SqliteErrors, OSError) as e:
+            self._conn.close()
             raise self._error(e) from e
+        if differing is not None:
+            self._conn.close()
+            raise self._damaged(f"its description of itself is not ours: {differing}")
 
     def of_subjects(self, subjects: Iterable[str]) -> dict[str, tuple[str, bytes]]:
         """A live key for each subject that has one."""
@@ -171,7 +180,7 @@ class SqliteKeys:
                     "INSERT INTO key VALUES (?, ?, ?)", [(k, subject_of(k), w) for k, w in keys]
                 )
                 self._conn.execute("COMMIT")
-            except sqlite3.Error as e:
+            except SqliteErrors as e:
                 self._rollback()
                 raise self._error(e) from e
 
@@ -193,7 +202,7 @@ class SqliteKeys:
                 self._conn.execute("COMMIT")
                 if gone:
                     self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            except sqlite3.Error as e:
+            except SqliteErrors as e:
                 self._rollback()
                 raise self._error(e) from e
         return gone
@@ -211,11 +220,11 @@ class SqliteKeys:
         with self._lock:
             try:
                 return self._conn.execute(sql, params).fetchall()
-            except sqlite3.Error as e:
+            except SqliteErrors as e:
                 raise self._error(e) from e
 
     def _error(self, error: Exception) -> Unavailable | Corrupt:
-        if isinstance(error, sqlite3.Error) and not is_surroundings(error):
+        if isinstance(error, SqliteErrors) and not is_surroundings(error):
             return self._damaged(str(error))
         return Unavailable(
             f"the file of keys {self._path} cannot be used ({error}): nothing was recorded; "

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _SURROUNDINGS = frozenset(
     {
@@ -22,7 +26,25 @@ _SURROUNDINGS = frozenset(
 _PRIMARY = 0xFF  # extended codes carry the primary one in their low byte
 
 
-def is_surroundings(error: sqlite3.Error) -> bool:
+SqliteErrors = (
+    sqlite3.Error,
+    UnicodeDecodeError,
+)  # a damaged file can make the message itself unreadable
+
+
+def schema_differs(conn: sqlite3.Connection, expected: Iterable[str]) -> str | None:
+    """What the file's own description lacks or has beyond the statements it was made by; None if nothing.
+
+    SQLite's checks go by that description: where a flipped bit makes a key a plain column, they find nothing.
+    """
+    rows = conn.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL").fetchall()
+    found = {" ".join(str(row[0]).split()) for row in rows}
+    wanted = {" ".join(sql.replace(" IF NOT EXISTS", "").split()) for sql in expected}
+    differing = sorted(found ^ wanted)
+    return differing[0][:80] if differing else None
+
+
+def is_surroundings(error: Exception) -> bool:
     """True for a full disk, missing rights and the like; False where the file itself is to blame.
 
     The class of the exception does not tell: a missing table and a full disk are both OperationalError.

@@ -27,7 +27,7 @@ from core.errors import (
     Unknown,
 )
 from core.eventlog.log import Record
-from core.eventlog.sqlite_errors import is_surroundings
+from core.eventlog.sqlite_errors import SqliteErrors, is_surroundings, schema_differs
 from core.limits import APPEND_NOW_S_MAX
 
 if TYPE_CHECKING:
@@ -44,6 +44,9 @@ _SQL_SCHEMA = """
 CREATE TABLE shard (
   id INTEGER PRIMARY KEY, book TEXT NOT NULL, number INTEGER NOT NULL, UNIQUE (book, number)
 )"""
+_SQL_TABLE = (
+    "CREATE TABLE {} (offset INTEGER PRIMARY KEY, body BLOB NOT NULL, crc INTEGER NOT NULL)"
+)
 _SQL_ADD_SHARD = "INSERT INTO shard (book, number) VALUES (?, ?)"
 _SQL_SHARD = "SELECT id FROM shard WHERE book = ? AND number = ?"
 _SQL_BOOKS = "SELECT book, count(*) FROM shard GROUP BY book ORDER BY book"
@@ -93,7 +96,7 @@ class SqliteLog:
         offset = self._end
         try:
             self._store.writer.execute(self._sql_append, (offset, body, crc32(body)))
-        except sqlite3.Error as e:
+        except SqliteErrors as e:
             self._settle(e, offset, body)
         self._end = offset + 1
         return offset
@@ -103,16 +106,16 @@ class SqliteLog:
         try:
             self._store.reopen_writer()
             last = self._store.writer.execute(self._sql_end).fetchone()[0]
-        except sqlite3.Error as e:
+        except SqliteErrors as e:
             raise unavailable(e) from e
         return 0 if last is None else int(last) + 1
 
-    def _settle(self, error: sqlite3.Error, offset: int, body: bytes) -> None:
+    def _settle(self, error: Exception, offset: int, body: bytes) -> None:
         """After an error, ask the file itself whether the record is there; returns if it is."""
         try:
             self._store.reopen_writer()
             found = self._store.writer.execute(self._sql_read, (offset, 1)).fetchone()
-        except (sqlite3.Error, KontaktcenterError) as again:
+        except (*SqliteErrors, KontaktcenterError) as again:
             self._doubtful = True
             msg = f"the log cannot be written ({again}); it is not known whether this was recorded"
             raise Unknown(msg, neighbour="log", retry_after_s=5) from error
@@ -126,11 +129,12 @@ class SqliteLog:
         return await self._store.on_reader(lambda: self._read(offset, limit))
 
     def _read(self, offset: int, limit: int) -> list[Record]:
+        end = self._end  # before the rows: the end may move while they are fetched
         try:
             rows = self._store.reader.execute(self._sql_read, (offset, limit)).fetchall()
-        except sqlite3.Error as e:
+        except SqliteErrors as e:
             raise _unreadable(self._store.path, e) from e
-        if not rows and offset < self._end:
+        if not rows and offset < end:
             raise damaged(self._store.path, f"record {offset} is missing")
         records = []
         for expected, (found, body, crc) in enumerate(rows, start=offset):
@@ -187,7 +191,7 @@ class SqliteStore:
     def _open(self) -> sqlite3.Connection:
         try:
             return _connect(self.path)
-        except sqlite3.Error as e:
+        except SqliteErrors as e:
             raise _unreadable(self.path, e) from e
 
     async def on_writer(self, work: Callable[[], _T]) -> _T:
@@ -215,7 +219,7 @@ class SqliteStore:
         try:
             table = self._table(book, shard)
             end = self.writer.execute(f"SELECT max(offset) FROM {table}").fetchone()[0]
-        except sqlite3.Error as e:
+        except SqliteErrors as e:
             raise _unreadable(self.path, e) from e
         return SqliteLog(self, table, 0 if end is None else end + 1)
 
@@ -226,9 +230,7 @@ class SqliteStore:
         self.writer.execute("BEGIN IMMEDIATE")
         try:
             table = f"record_{self.writer.execute(_SQL_ADD_SHARD, (book, shard)).lastrowid}"
-            self.writer.execute(
-                f"CREATE TABLE {table} (offset INTEGER PRIMARY KEY, body BLOB NOT NULL, crc INTEGER NOT NULL)"
-            )
+            self.writer.execute(_SQL_TABLE.format(table))
             self.writer.execute("COMMIT")
         except sqlite3.Error:
             if self.writer.in_transaction:
@@ -244,7 +246,7 @@ class SqliteStore:
         """As `books`, blocking. Raises: Corrupt, Unavailable."""
         try:
             return dict(self.writer.execute(_SQL_BOOKS).fetchall())
-        except sqlite3.Error as e:
+        except SqliteErrors as e:
             raise _unreadable(self.path, e) from e
 
     async def close(self) -> None:
@@ -301,8 +303,8 @@ def _prepare(conn: sqlite3.Connection, path: Path) -> None:
     if tables and layout > LAYOUT:
         msg = f"{path} was written by a newer program (layout {layout}; this one knows {LAYOUT}): upgrade this one"
         raise NeedsUpgrade(msg)
-    if tables and conn.execute("PRAGMA integrity_check('shard')").fetchone()[0] != "ok":
-        raise damaged(path, "its table of shards contradicts itself")
+    if tables:
+        _check_description(conn, path)
     mode = conn.execute("PRAGMA journal_mode=WAL").fetchone()[0]
     conn.execute("PRAGMA synchronous=FULL")
     synchronous = conn.execute("PRAGMA synchronous").fetchone()[0]
@@ -317,7 +319,17 @@ def _prepare(conn: sqlite3.Connection, path: Path) -> None:
         conn.execute("COMMIT")
 
 
-def _unreadable(path: Path, error: sqlite3.Error) -> Unavailable | Corrupt:
+def _check_description(conn: sqlite3.Connection, path: Path) -> None:
+    if conn.execute("PRAGMA integrity_check('shard')").fetchone()[0] != "ok":
+        raise damaged(path, "its table of shards contradicts itself")
+    shards = conn.execute("SELECT id FROM shard").fetchall()
+    made_by = [_SQL_SCHEMA, *(_SQL_TABLE.format(f"record_{row[0]}") for row in shards)]
+    differing = schema_differs(conn, made_by)
+    if differing is not None:
+        raise damaged(path, f"its description of itself is not ours: {differing}")
+
+
+def _unreadable(path: Path, error: Exception) -> Unavailable | Corrupt:
     """What an error of opening or reading means: the surroundings, or the file itself."""
     if is_surroundings(error):
         msg = f"the log {path} cannot be read ({error}); check the disk, the folder and its rights"
@@ -325,7 +337,7 @@ def _unreadable(path: Path, error: sqlite3.Error) -> Unavailable | Corrupt:
     return damaged(path, str(error))
 
 
-def unavailable(error: sqlite3.Error) -> Unavailable:
+def unavailable(error: Exception) -> Unavailable:
     """The log's file is as it was, and the record is not in it."""
     text = str(error)
     if "full" in text:
