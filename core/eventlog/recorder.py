@@ -286,7 +286,7 @@ class LogFactory(persistence.InfrastructureFactory[LogTrackingRecorder]):
         super().__init__(env)
         settings = self._settings()
         try:
-            self._lease = _NODES.lease(settings)
+            self.lease = _NODES.lease(settings)
         except KontaktcenterError as e:
             raise persistence.InfrastructureFactoryError(e.message) from e
 
@@ -324,7 +324,7 @@ class LogFactory(persistence.InfrastructureFactory[LogTrackingRecorder]):
             )
             raise persistence.InfrastructureFactoryError(msg)
         try:
-            return kind(LogBook(name, self._lease, self.clock, self.entropy))
+            return kind(LogBook(name, self.lease, self.clock, self.entropy))
         except KontaktcenterError as e:
             raise persistence.InfrastructureFactoryError(e.message) from e
 
@@ -332,8 +332,8 @@ class LogFactory(persistence.InfrastructureFactory[LogTrackingRecorder]):
         """On the application's book, or one of that purpose; `snapshots` lie beside the index."""
         name = self.env.name or _UNNAMED
         if purpose == "snapshots":
-            snapshots = SnapshotRecorder(self._lease.folder, name)
-            self._lease.stop_with_me(snapshots)
+            snapshots = SnapshotRecorder(self.lease.folder, name)
+            self.lease.stop_with_me(snapshots)
             return snapshots
         return self.recorder_for(
             LogAggregateRecorder, name if purpose == "events" else f"{name}.{purpose}"
@@ -368,6 +368,6 @@ class LogFactory(persistence.InfrastructureFactory[LogTrackingRecorder]):
 
     def close(self) -> None:
         """Let go of the log; the last one in the process closes it. Safe to repeat."""
-        lease: Lease | None = getattr(self, "_lease", None)
+        lease: Lease | None = getattr(self, "lease", None)
         if lease is not None:
             lease.close()

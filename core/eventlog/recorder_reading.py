@@ -54,9 +54,8 @@ def scan(
     seq = max(first, 1)
     commits = _FIRST_COMMITS
     while limit > 0:
-        rows = state.commits_from(seq, min(commits, max(limit - len(found), 1)))
-        if not rows:
-            break
+        asked = min(commits, limit - len(found))
+        rows = state.commits_from(seq, asked)
         for row in rows:
             events = events_of(row.raw)
             for event in events[max(0, seq - row.first_seq) :]:
@@ -67,6 +66,8 @@ def scan(
                 seq += 1
                 if len(found) == limit:
                     return found, seq - 1
+        if len(rows) < asked:
+            break
         commits = min(commits * 4, _COMMITS_MAX)
     return found, seq - 1
 

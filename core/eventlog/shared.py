@@ -286,6 +286,10 @@ class Lease:
         """The keyed hash of what identifies an asking."""
         return self._shared.node.node.secret.intent
 
+    def digests(self) -> dict[str, tuple[int, str]]:
+        """Position and rolling digest (hex) of each shard."""
+        return self._shared.node.digests()
+
     def book(self, name: str) -> SharedBook:
         """One book. Raises: Closed, Corrupt, Unavailable."""
         self.check()

@@ -349,6 +349,8 @@ class ShardState:
 
     def commits_from(self, seq: int, limit: int) -> list[CommitRow]:
         """Accepted commits from that of event `seq` on, also those not in the index yet. From any thread."""
+        if seq > self.seq:
+            return []
         tail = self.tail  # before the index, as above
         rows = self.index.commits_from(seq, limit)
         if rows:
