@@ -28,9 +28,9 @@ TEXTS: Final[Mapping[str, tuple[str, str, str, str]]] = {
         "Lösta vid första kontakten",
         "First-contact resolution",
         (
-            "cases closed at the first contact, with no new contact by the same caller about the same"
-            " case type within N days (exactly N days later still counts) / cases whose N days are"
-            " over; the others are shown apart"
+            "cases closed at the first contact, with no new contact by the same caller about the"
+            " same case type within N days (exactly N days later still counts) / cases whose N days"
+            " are over; the others are shown apart"
         ),
         "share",
     ),

@@ -13,6 +13,7 @@ from core.errors import Unavailable
 from projections.agent_states import AgentStates
 from projections.case_figures import CaseFigures
 from projections.queue_entries import QueueEntries
+from projections.store import is_trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,6 +56,8 @@ class ReadModels:
             finally:
                 db.rollback()
         except sqlite3.Error as e:
+            if not is_trouble(e):
+                raise
             msg = f"the read model {name} cannot be read ({e})"
             raise Unavailable(msg, neighbour=name, retry_after_s=_RETRY_S) from e
 

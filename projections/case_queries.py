@@ -1,0 +1,165 @@
+"""Figures of cases: counts by type, owner and outcome, first contact, complaints; and search.
+
+Only codes, numbers and hashes are here. Whoever asks for one authority gets that one's cases
+alone (R40, R53).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from core.errors import Invalid
+from projections.indices import ClosedCase, FirstContact, complaint_level, first_contact
+from projections.read_models import positions_of
+from projections.times import SECOND_US, micros
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sqlite_utils import Database
+
+    from projections.read_models import ReadModels
+
+CASE_DIMENSIONS: Final = ("case_type", "authority", "outcome", "channel")
+SEARCH_ROWS_MAX: Final = 50
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_ALWAYS_US: Final = 1 << 62
+
+_SQL_COUNTS: Final = """
+    SELECT {by} AS about, count(*) AS registered, sum(closed_us IS NOT NULL) AS closed,
+        sum(complaint) AS complaints, sum(first_contact) AS closed_at_first_contact
+    FROM cases WHERE registered_us >= :first AND registered_us < :last
+        AND (:authority IS NULL OR authority = :authority)
+    GROUP BY 1 ORDER BY 1
+"""
+# A return is another case of the same caller and type: what is registered again is asked again.
+_SQL_CLOSED: Final = """
+    SELECT c.id, c.closed_us, c.first_contact, r.registered_us AS returned_us FROM cases c
+    LEFT JOIN cases r ON r.caller_ref = c.caller_ref AND r.case_type = c.case_type AND r.id <> c.id
+        AND r.registered_us > c.closed_us
+    WHERE c.closed_us >= :first AND c.closed_us < :last
+        AND (:authority IS NULL OR c.authority = :authority)
+        AND (:case_type IS NULL OR c.case_type = :case_type)
+    ORDER BY c.id
+"""
+_SQL_NUMBERS: Final = """
+    SELECT c.number, c.authority, c.case_type, t.name, c.outcome, c.closed_us IS NOT NULL AS closed
+    FROM cases_fts f JOIN cases c ON c.id = f.rowid LEFT JOIN case_types t ON t.code = c.case_type
+    WHERE cases_fts MATCH :match AND c.authority = :authority ORDER BY f.rank LIMIT :most
+"""
+_SQL_TYPES: Final = """
+    SELECT t.code, t.name, t.english, t.authority
+    FROM case_types_fts f JOIN case_types t ON t.id = f.rowid
+    WHERE case_types_fts MATCH :match ORDER BY f.rank LIMIT :most
+"""
+_TRIGRAM: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class CaseCounts:
+    """Cases that were registered in a period, for one value of what was asked by."""
+
+    about: str | None
+    registered: int
+    closed: int
+    complaints: int
+    closed_at_first_contact: int
+
+
+@dataclass(frozen=True, slots=True)
+class CasePeriod:
+    """A period and whose cases: every authority's where `authority` is None. None: no bound."""
+
+    begin: datetime | None = None
+    end: datetime | None = None
+    authority: str | None = None
+
+    def params(self) -> dict[str, Any]:
+        """The parameters of the queries."""
+        return {
+            "first": -_ALWAYS_US if self.begin is None else micros(self.begin),
+            "last": _ALWAYS_US if self.end is None else micros(self.end),
+            "authority": self.authority,
+        }
+
+
+def case_counts(
+    read_models: ReadModels, period: CasePeriod, by: str = "case_type"
+) -> tuple[Mapping[str, int], list[CaseCounts]]:
+    """As-of positions, and cases by type, authority, outcome or channel.
+
+    Raises: Invalid, Unavailable.
+    """
+    if by not in CASE_DIMENSIONS:
+        raise Invalid(f"by is {by!r}; it may be one of: {', '.join(CASE_DIMENSIONS)}", field="by")
+    with read_models.snapshot("case_figures") as db:
+        rows = db.query(_SQL_COUNTS.format(by=by), period.params())
+        return positions_of(db), [CaseCounts(**row) for row in rows]
+
+
+def first_contact_of(
+    read_models: ReadModels, period: CasePeriod, now: datetime, case_type: str | None = None
+) -> FirstContact:
+    """First-contact resolution of the cases that were closed in a period. Raises: Unavailable."""
+    with read_models.snapshot("case_figures") as db:
+        return first_contact(_closed(db, {**period.params(), "case_type": case_type}), now)
+
+
+def complaint_level_of(read_models: ReadModels, period: CasePeriod) -> float | None:
+    """Complaints for each 1,000 cases registered in a period: every case is a contact.
+
+    Raises: Unavailable.
+    """
+    _, rows = case_counts(read_models, period, "authority")
+    complaints = sum(row.complaints for row in rows)
+    return complaint_level(complaints, sum(row.registered for row in rows))
+
+
+def search_cases(
+    read_models: ReadModels, text: str, authority: str, most: int = SEARCH_ROWS_MAX
+) -> list[dict[str, Any]]:
+    """One authority's cases whose number or type holds `text` anywhere; at least three characters.
+
+    Raises: Invalid, Unavailable.
+    """
+    if len(text.strip()) < _TRIGRAM:
+        raise Invalid(f"search for at least {_TRIGRAM} characters", field="text")
+    phrase = '"' + text.replace('"', '""') + '"'
+    params = {"authority": authority, "most": min(most, SEARCH_ROWS_MAX)}
+    with read_models.snapshot("case_figures") as db:
+        return list(db.query(_SQL_NUMBERS, {**params, "match": phrase}))
+
+
+def search_types(
+    read_models: ReadModels, text: str, most: int = SEARCH_ROWS_MAX
+) -> list[dict[str, Any]]:
+    """Case types whose name has words that begin as those of `text`, however accented.
+
+    Raises: Unavailable.
+    """
+    words = re.findall(r"\w+", text)
+    if not words:
+        return []
+    with read_models.snapshot("case_figures") as db:
+        match = " ".join(f'"{word}"*' for word in words)
+        params = {"match": match, "most": min(most, SEARCH_ROWS_MAX)}
+        return list(db.query(_SQL_TYPES, params))
+
+
+def _closed(db: Database, params: Mapping[str, Any]) -> Iterator[ClosedCase]:
+    found: dict[int, tuple[int, bool, list[datetime]]] = {}
+    for row in db.query(_SQL_CLOSED, dict(params)):
+        _, _, returned = found.setdefault(
+            row["id"], (row["closed_us"], bool(row["first_contact"]), [])
+        )
+        if row["returned_us"] is not None:
+            returned.append(_moment(row["returned_us"]))
+    for closed_us, at_first, returned in found.values():
+        yield ClosedCase(_moment(closed_us), at_first, tuple(returned))
+
+
+def _moment(at_us: int) -> datetime:
+    return _EPOCH + timedelta(seconds=at_us // SECOND_US, microseconds=at_us % SECOND_US)
