@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from telephony.importer import ImportReport
 
 FOLLOW_POLL_S: Final = 0.5
+FOLLOW_RENEW_S: Final = 60.0
 _FINGERPRINT_BYTES: Final = 256
 
 
@@ -47,13 +48,17 @@ class _Tail:
     def truncated(self) -> bool:
         """Whether the file shrank, also if it has grown again: what we read last is gone."""
         fd = self.file.fileno()
-        if os.fstat(fd).st_size < self._offset:
+        if self.size_bytes() < self._offset:
             return True
         return os.pread(fd, len(self._last), self._offset - len(self._last)) != self._last
 
-    def at_end(self) -> bool:
-        """Whether nothing more is there now."""
-        return os.fstat(self.file.fileno()).st_size <= self._offset
+    def size_bytes(self) -> int:
+        """How large the file is now."""
+        return os.fstat(self.file.fileno()).st_size
+
+    def has_read(self, size_bytes: int) -> bool:
+        """Whether it has come so far, or to the end of a file that is shorter by now."""
+        return self._offset >= min(size_bytes, self.size_bytes())
 
 
 async def follow(  # noqa: PLR0913 -- the edges are arguments
@@ -64,6 +69,7 @@ async def follow(  # noqa: PLR0913 -- the edges are arguments
     *,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     poll_s: float = FOLLOW_POLL_S,
+    renewed: Callable[[], Awaitable[Directory]] | None = None,
 ) -> AsyncIterator[ImportReport]:
     """Record the rows of a growing file from its beginning, for ever.
 
@@ -72,27 +78,34 @@ async def follow(  # noqa: PLR0913 -- the edges are arguments
     A row without its line end is not read yet. After a rename the old file is read until the new
     one has something in it; a file that shrank is read anew, and what is known already stays as it
     is. A path that is away for a while is waited for. A node that is away is asked again with the
-    same ids. Close the generator to stop. After a longer stop, import the rotated files with
-    `import_files`.
-    Raises: Refused (the path at the start), Invalid (the exchange's name), Corrupt.
+    same ids. `renewed` is asked for the catalogue every FOLLOW_RENEW_S, so that a group that
+    becomes excluded meanwhile is. Close the generator to stop. After a longer stop, import the
+    rotated files with `import_files`.
+    Raises: Refused (the path), Invalid (the exchange's name), Corrupt.
     """
-    path = Path(path)
+    name, path = os.fspath(path), Path(path)
     if check_source(path).compressed:
         raise Refused(f"{path} is compressed: only a plain file grows")
-    importer = Importer(port, exchange, directory, sleep, attempts_max=None)
-    tail = _Tail(path)
+    importer = Importer(port, exchange, directory, sleep, endless=True)
+    tail, slept_s = _Tail(path), 0.0
     try:
         while True:
             newer = _newer(path, tail)
-            news = await _drain(importer, str(path), tail)
+            news = await _drain(importer, name, tail)
             if newer is not None:
-                _cut(importer, str(path), tail, "rotated")
+                _cut(importer, name, tail, "rotated")
                 tail.file.close()
                 tail = newer
-                news = await _drain(importer, str(path), tail) or news
+                news = await _drain(importer, name, tail) or news
             if news:
                 yield importer.report
             await sleep(poll_s)
+            slept_s += poll_s
+            if renewed is not None and slept_s >= FOLLOW_RENEW_S:
+                importer.use(await renewed())
+                slept_s = 0.0
+    except OSError as e:
+        raise Refused(f"{name} cannot be read: {e.strerror or e}") from e
     finally:
         tail.file.close()
         await importer.close()
@@ -100,7 +113,7 @@ async def follow(  # noqa: PLR0913 -- the edges are arguments
 
 async def _drain(importer: Importer, name: str, tail: _Tail) -> bool:
     """Take all that is there now; whether there was anything."""
-    before = importer.report.lines
+    before, size_bytes = importer.report.lines, tail.size_bytes()
     while True:
         if tail.truncated():
             _cut(importer, name, tail, "truncated")
@@ -109,7 +122,7 @@ async def _drain(importer: Importer, name: str, tail: _Tail) -> bool:
         for start in range(0, len(lines), IMPORT_BATCH_LINES):
             part = lines[start : start + IMPORT_BATCH_LINES]
             await importer.take(name, first_no + start, part)
-        if tail.at_end():
+        if tail.has_read(size_bytes):  # not the end: that may run away for ever
             break
     await importer.settle()
     return importer.report.lines != before
@@ -128,7 +141,7 @@ def _newer(path: Path, tail: _Tail) -> _Tail | None:
         newer = _Tail(path)
     except FileNotFoundError:
         return None
-    if newer.identity == tail.identity or newer.at_end():
+    if newer.identity == tail.identity or not newer.size_bytes():
         newer.file.close()
         return None
     return newer

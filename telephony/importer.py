@@ -51,9 +51,11 @@ class ImportReport:
     """What became of the lines.
 
     `lines` = `events` (rows understood) + `malformed`; `events` = `facts` (newly recorded) +
-    `already_known` + `forks`. `calls` counts the different calls seen. `forks` are rows whose id
-    the log knows with another origin: kept aside there, and somebody must look. `unfinished` names
-    files whose last row has no line end and was not read.
+    `already_known` + `forks`. One row is one fact, also where it makes two events. `calls` counts
+    the different calls seen. `forks` are rows whose id the log knows with another origin: kept
+    aside there, and somebody must look. `unfinished` names files whose last row has no line end and
+    was not read. Where following has met more malformed rows than IMPORT_MALFORMED_MAX,
+    `malformed_more` counts those that are not listed.
     """
 
     lines: int = 0
@@ -62,6 +64,7 @@ class ImportReport:
     already_known: int = 0
     calls: int = 0
     malformed: list[MalformedRow] = field(default_factory=list)
+    malformed_more: int = 0
     forks: list[MalformedRow] = field(default_factory=list)
     unfinished: list[str] = field(default_factory=list)
 
@@ -127,14 +130,15 @@ class Importer:
         exchange: str,
         directory: Directory,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        attempts_max: int | None = IMPORT_ATTEMPTS_MAX,
+        *,
+        endless: bool = False,
     ) -> None:
         try:
             self._mapper = Mapper(exchange, directory, port.caller_ref)
         except ValueError as e:
             raise Invalid(str(e), field="exchange") from e
         self.report = ImportReport()
-        self._port, self._sleep, self._attempts_max = port, sleep, attempts_max
+        self._port, self._sleep, self._endless = port, sleep, endless
         self._exchange = exchange
         self._origin = f"{Origin.TELEPHONY}:{exchange}"
         self._states: dict[str, StreamState] = {}
@@ -142,6 +146,10 @@ class Importer:
         self._calls: set[int] = set()
         self._turn = _TURNS.setdefault(port, _Turn())
         self._flying: asyncio.Task[None] | None = None
+
+    def use(self, directory: Directory) -> None:
+        """Go by this catalogue from now on."""
+        self._mapper = Mapper(self._exchange, directory, self._port.caller_ref)
 
     async def take(self, file: str, first_no: int, lines: Sequence[bytes]) -> None:
         """Take lines of `file` from number `first_no` on; returns when the batch before is judged.
@@ -182,6 +190,9 @@ class Importer:
     def malformed(self, file: str, line: int, reason: str) -> None:
         """Report a row. Raises: Refused where there are so many that the file is something else."""
         if len(self.report.malformed) >= IMPORT_MALFORMED_MAX:
+            if self._endless:
+                self.report.malformed_more += 1
+                return
             raise Refused(
                 f"{file}: more than {IMPORT_MALFORMED_MAX} malformed rows. Is it a queue_log?"
             )
@@ -298,7 +309,7 @@ class Importer:
             try:
                 return await self._port.propose_many(drafts), attempt > 1
             except Unavailable as e:
-                if self._attempts_max is not None and attempt >= self._attempts_max:
+                if attempt >= IMPORT_ATTEMPTS_MAX and not self._endless:
                     raise
                 attempt += 1
                 wait_s = e.details.get("retry_after_s", 1)

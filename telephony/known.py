@@ -4,7 +4,8 @@ A `queue_log` tells whole seconds and tells the same row in the same way for eve
 adapter has the moment to the microsecond. So two whole-second times are the same fact only if they
 and the exchange's figures are equal; otherwise times up to EXCHANGE_SAME_FACT_S apart are. Without
 the first rule two rows one second apart, such as an agent's telephone that rang twice, would become
-one where a rotation came between them.
+one where a rotation came between them. A live adapter whose clock shows a whole second by chance
+adds a microsecond.
 """
 
 from __future__ import annotations

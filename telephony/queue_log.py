@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,8 +49,8 @@ async def import_files(  # noqa: PLR0913 -- the edges are arguments
     report = importer.report
     try:
         gc.set_threshold(_COLLECT_AFTER)
-        for source in sources:
-            reader, name, next_no = Reader(source), str(source.path), 1
+        for path, source in zip(paths, sources, strict=True):
+            reader, name, next_no = Reader(source), os.fspath(path), 1
             try:
                 for batch in reader.batches():
                     await importer.take(name, batch.first_no, batch.lines)

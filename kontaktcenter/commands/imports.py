@@ -38,7 +38,7 @@ async def queue_log(house: House, args: Mapping[str, object], out: Out) -> dict[
             directory,
             progress=lambda _lines, done, total: out.progress("import", done, total),
         )
-        await _tell(report.malformed, out)
+        await _tell([*report.malformed, *report.forks], out)
         for name in report.unfinished:
             said = _(
                 "{file}: the last row has no line end and was not read; import the file again "
@@ -53,7 +53,11 @@ async def queue_log(house: House, args: Mapping[str, object], out: Out) -> dict[
 
 async def _follow(house: House, file: Path, exchange: str, directory: Directory, out: Out) -> None:
     told = 0
-    async for report in follow(house.node, file, exchange, directory):
+
+    async def renewed() -> Directory:
+        return await asyncio.to_thread(house.directory)
+
+    async for report in follow(house.node, file, exchange, directory, renewed=renewed):
         await _tell(report.malformed[told:], out)
         told = len(report.malformed)
         await out.line({**report.as_json(), "malformed": told})

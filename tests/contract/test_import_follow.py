@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from import_world import DIRECTORY, facts_of, node_at
+from import_world import DIRECTORY, facts_of, node_at, told
 from queue_log_maker import make
 
+from core.calls import CallQueued
 from core.errors import Refused
+from core.taxonomy import Directory, EntrySet
 from telephony.queue_log import ImportReport, follow, import_files
 
 if TYPE_CHECKING:
@@ -188,3 +190,50 @@ async def test_a_path_that_cannot_be_followed_is_refused_at_once(tmp_path: Path)
         ):
             with pytest.raises(Refused, match=says):
                 await following(node, path)
+
+
+@pytest.mark.requirement("R11")
+async def test_a_group_that_becomes_excluded_meanwhile_is_so_from_then_on(tmp_path: Path) -> None:
+    path = tmp_path / "queue_log"
+    add(path, b"1795321177|1.1|kris|NONE|ENTERQUEUE||0700000001|1\n")
+    excluded = Directory.of(
+        [EntrySet("answer_group", "tnh_kris", {"queue": "kris", "excluded": True})], DIRECTORY
+    )
+
+    async def renewed() -> Directory:
+        return excluded
+
+    waiting: list[Callable[[], object]] = [
+        int,
+        lambda: add(path, b"1795321178|1.2|kris|NONE|ENTERQUEUE||0700000002|1\n"),
+        int,
+    ]
+
+    async def sleep(_: float) -> None:
+        if not waiting:
+            raise Stopped
+        waiting.pop(0)()
+
+    async with node_at(tmp_path / "node") as node:
+        with pytest.raises(Stopped):
+            async for _ in follow(
+                node, path, "huvud", DIRECTORY, sleep=sleep, poll_s=60, renewed=renewed
+            ):
+                pass
+        refs = [
+            event.caller_ref for _, event, _ in await told(node) if isinstance(event, CallQueued)
+        ]
+        assert refs == [node.caller_ref("0700000001"), None]
+
+
+async def test_following_survives_more_malformed_rows_than_it_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("telephony.importer.IMPORT_MALFORMED_MAX", 3)
+    path = tmp_path / "queue_log"
+    add(path, *[b"x\n"] * 5, *LINES)
+    async with node_at(tmp_path / "node") as node:
+        (report,) = await following(node, path)
+        assert (3, 2, len(LINES)) == (len(report.malformed), report.malformed_more, report.facts)
+        with pytest.raises(Refused, match="Is it a queue_log"):
+            await import_files(node, [path], "huvud", DIRECTORY)
