@@ -34,7 +34,6 @@ COMMAND_ITEMS_MAX = 200  # groups or levels named in one command; no city has so
 CONTRADICTIONS_KEPT_MAX = 100  # in one stream's state; the log holds them all
 SNAPSHOT_EVERY_VERSIONS = 50  # a decision reads at most so many events of its stream
 SNAPSHOTS_KEPT_MAX = 10_000  # streams with a snapshot in memory
-STREAM_LOCKS_MAX = 10_000  # streams with a decision under way in one node
 FORMAT = 1  # the format of envelopes that this program writes
 
 assert COMMIT_BYTES_MAX * 4 <= ENVELOPE_BYTES_MAX

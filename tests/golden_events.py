@@ -47,10 +47,7 @@ def _value(item: Any) -> Any:
 
 
 def write_missing() -> list[Path]:
-    """Write the golden files that are missing, and their hashes into the manifest.
-
-    Which they are.
-    """
+    """Write the golden files that are missing, and their hashes into the manifest; these files."""
     from core.catalogue import EVENT_CLASSES
     from core.eventlog.codec import seal_event
     from core.personal import DataKey
@@ -65,11 +62,17 @@ def write_missing() -> list[Path]:
         key = DataKey(f"{SUBJECT}/1", SECRET)
         data = seal_event(sample(event_class), COMMIT, 0, {SUBJECT: key}.__getitem__, Nonces())
         path.write_bytes(data + b"\n")
-        manifest[path.name] = digest(path)
+        add_to_manifest(path.name, path)
         added.append(path)
-    text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
-    MANIFEST.write_text(text, encoding="utf-8")
     return added
+
+
+def add_to_manifest(name: str, path: Path) -> None:
+    """Write the hash of a new golden file into the manifest."""
+    hashes = read_manifest()
+    assert name not in hashes, "a golden file never changes"
+    text = json.dumps({**hashes, name: digest(path)}, indent=2, sort_keys=True) + "\n"
+    MANIFEST.write_text(text, encoding="utf-8")
 
 
 class Nonces:

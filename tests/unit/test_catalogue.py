@@ -75,7 +75,8 @@ def test_every_type_and_version_has_a_golden_file(event: type[Event]) -> None:
 
 
 def test_no_golden_file_was_changed_added_by_hand_or_removed() -> None:
-    assert {path.name: digest(path) for path in GOLDEN} == read_manifest()
+    of_events = {k: v for k, v in read_manifest().items() if not k.startswith("log/")}
+    assert {path.name: digest(path) for path in GOLDEN} == of_events
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.name)
