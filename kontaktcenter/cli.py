@@ -23,7 +23,7 @@ from kontaktcenter.cli_common import (
     moment,
     say,
 )
-from kontaktcenter.edge import Exit, exit_code, told
+from kontaktcenter.edge import Exit, ReaderGone, exit_code, told
 from kontaktcenter.words import _, plural
 
 if TYPE_CHECKING:
@@ -215,8 +215,8 @@ def run(argv: list[str] | None = None) -> int:
         code = app(args=argv, prog_name="kontaktcenter", standalone_mode=False)
         sys.stdout.flush()
         return int(code or Exit.DONE)
-    except BrokenPipeError:
-        # The reader (such as `head`) has what it wanted; nothing may be written while Python ends.
+    except (BrokenPipeError, ReaderGone):
+        # Nothing may be written any more while Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.DONE
     except typer.TyperException as e:

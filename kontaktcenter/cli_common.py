@@ -14,7 +14,7 @@ import typer
 from core.errors import Invalid
 from kontaktcenter import config as configuration
 from kontaktcenter import words
-from kontaktcenter.edge import Exit
+from kontaktcenter.edge import Exit, ReaderGone
 from kontaktcenter.words import _
 
 if TYPE_CHECKING:
@@ -71,10 +71,13 @@ def answer(
     """Print the answer, for a program or for people; the exit code is the answer's own, else 0."""
     result = dict(result)
     code = int(result.pop("exit", Exit.DONE))
-    if as_json:
-        sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
-    else:
-        people(result)
+    try:
+        if as_json:
+            sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
+        else:
+            people(result)
+    except BrokenPipeError as e:
+        raise ReaderGone from e
     return code
 
 

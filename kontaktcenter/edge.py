@@ -26,6 +26,10 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+class ReaderGone(Exception):
+    """Whoever read our stdout (such as `head`) has what it wanted."""
+
+
 _ERRORS_FILE = "errors.log"
 
 

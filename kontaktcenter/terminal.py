@@ -7,6 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
+from kontaktcenter.edge import ReaderGone
 from kontaktcenter.words import _
 
 if TYPE_CHECKING:
@@ -62,8 +63,11 @@ class Terminal:
 
     async def line(self, row: dict[str, object]) -> None:
         """A line of JSON on stdout, at once: whoever follows reads it now."""
-        sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError as e:
+            raise ReaderGone from e
 
 
 def _bars() -> Progress:

@@ -1,4 +1,4 @@
-"""The server as a process: it answers, takes other commands' work, stops cleanly, survives a kill."""
+"""The server as a process: it takes other commands' work, stops cleanly, survives a kill."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def serving(tmp_path: Path, **env: str) -> Running:
     return Running(tmp_path, "serve", "--port", 0, "--data", tmp_path / "data", **env)
 
 
-def test_the_board_answers_and_sigterm_stops_it_cleanly(tmp_path: Path):
+def test_the_board_answers_and_sigterm_stops_it_cleanly(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         address = server.address()
 
@@ -36,7 +36,7 @@ def test_the_board_answers_and_sigterm_stops_it_cleanly(tmp_path: Path):
     assert not (tmp_path / "data" / "node.sock").exists()
 
 
-def test_an_open_stream_does_not_hold_up_the_end(tmp_path: Path):
+def test_an_open_stream_does_not_hold_up_the_end(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         stream = urllib.request.urlopen(server.address() + "api/v1/stream", timeout=10)
         assert stream.readline()
@@ -45,7 +45,7 @@ def test_an_open_stream_does_not_hold_up_the_end(tmp_path: Path):
         stream.close()
 
 
-def test_the_token_for_facts_is_made_once_for_the_owner_alone(tmp_path: Path):
+def test_the_token_for_facts_is_made_once_for_the_owner_alone(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         server.address()
         file = tmp_path / "data" / "facts.token"
@@ -59,7 +59,7 @@ def test_the_token_for_facts_is_made_once_for_the_owner_alone(tmp_path: Path):
         assert token.strip() not in "".join(server.lines + server.errors)
 
 
-def test_commands_work_in_the_running_node(tmp_path: Path):
+def test_commands_work_in_the_running_node(tmp_path: Path) -> None:
     data = ("--data", tmp_path / "data")
     with serving(tmp_path) as server:
         address = server.address()
@@ -86,7 +86,7 @@ def test_commands_work_in_the_running_node(tmp_path: Path):
 
 def test_killed_in_the_middle_of_an_import_it_starts_again_with_all_that_was_recorded(
     tmp_path: Path,
-):
+) -> None:
     data = tmp_path / "data"
     with serving(tmp_path) as server:
         server.address()
@@ -107,7 +107,7 @@ def test_killed_in_the_middle_of_an_import_it_starts_again_with_all_that_was_rec
     assert sum(row["offered"] for row in figures["total"]) == 2 * 1352
 
 
-def test_a_second_server_in_the_same_folder_says_that_it_is_in_use(tmp_path: Path):
+def test_a_second_server_in_the_same_folder_says_that_it_is_in_use(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         server.address()
         second = kc(tmp_path, "serve", "--port", 0, "--data", tmp_path / "data", code=4)
@@ -115,7 +115,7 @@ def test_a_second_server_in_the_same_folder_says_that_it_is_in_use(tmp_path: Pat
     assert "in use" in second.stderr
 
 
-def test_a_busy_port_is_said_with_what_to_do(tmp_path: Path):
+def test_a_busy_port_is_said_with_what_to_do(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
         ended = kc(tmp_path, "serve", "--port", port, "--data", tmp_path / "data", code=4)
@@ -125,21 +125,21 @@ def test_a_busy_port_is_said_with_what_to_do(tmp_path: Path):
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "board.example"])
-def test_another_address_than_loopback_has_to_be_asked_for(host: str, tmp_path: Path):
+def test_another_address_than_loopback_has_to_be_asked_for(host: str, tmp_path: Path) -> None:
     refused = kc(tmp_path, "serve", "--host", host, "--data", tmp_path / "data", code=2)
 
     assert "--insecure" in refused.stderr
     assert not (tmp_path / "data").exists()
 
 
-def test_asked_for_it_listens_on_every_address(tmp_path: Path):
+def test_asked_for_it_listens_on_every_address(tmp_path: Path) -> None:
     args = ("serve", "--host", "0.0.0.0", "--insecure", "--port", 0, "--data", tmp_path / "data")
     with Running(tmp_path, *args) as server:
         port = server.address().rstrip("/").rpartition(":")[2]
         assert get(f"http://127.0.0.1:{port}/", "livez")
 
 
-def test_the_log_can_be_followed_while_it_grows(tmp_path: Path):
+def test_the_log_can_be_followed_while_it_grows(tmp_path: Path) -> None:
     data = ("--data", tmp_path / "data")
     with serving(tmp_path) as server:
         server.address()

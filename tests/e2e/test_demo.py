@@ -1,4 +1,4 @@
-"""The demo as a real process: ready within seconds, no question asked, and a log that starts again."""
+"""The demo as a process: ready within seconds, no question asked, and a log that starts again."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def demo(tmp_path: Path, *args: object, **env: str) -> Running:
     return Running(tmp_path, "demo", *data, "--port", a_free_port(), *args, **env)
 
 
-def test_calls_come_in_and_agents_work_within_seconds(tmp_path: Path):
+def test_calls_come_in_and_agents_work_within_seconds(tmp_path: Path) -> None:
     began = time.monotonic()
     with demo(tmp_path, "--speed", 60) as running:
         address = running.address()
@@ -58,7 +58,7 @@ def test_calls_come_in_and_agents_work_within_seconds(tmp_path: Path):
     assert "07000" not in "".join(running.lines + running.errors)
 
 
-def test_a_busy_port_is_passed_over_and_said(tmp_path: Path):
+def test_a_busy_port_is_passed_over_and_said(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
         with Running(tmp_path, "demo", "--data", tmp_path / "demo", "--port", port) as running:
@@ -70,7 +70,9 @@ def test_a_busy_port_is_passed_over_and_said(tmp_path: Path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_ended_in_any_way_it_starts_again_on_the_same_log_and_goes_on(number: int, tmp_path: Path):
+def test_ended_in_any_way_it_starts_again_on_the_same_log_and_goes_on(
+    number: int, tmp_path: Path
+) -> None:
     data = tmp_path / "demo"
     with demo(tmp_path, "--speed", 100) as running:
         address = running.address()
@@ -93,7 +95,7 @@ def test_ended_in_any_way_it_starts_again_on_the_same_log_and_goes_on(number: in
     kc_json(tmp_path, "log", "verify", "--data", data)
 
 
-def test_played_once_it_gives_the_recordings_figures_and_ends(tmp_path: Path):
+def test_played_once_it_gives_the_recordings_figures_and_ends(tmp_path: Path) -> None:
     with demo(tmp_path, "--speed", 400, "--once") as running:
         running.address()
         assert running.process.wait(60) == 0
@@ -108,7 +110,7 @@ def test_played_once_it_gives_the_recordings_figures_and_ends(tmp_path: Path):
     assert sum(row["offered"] for row in figures["total"]) == 1352
 
 
-def test_a_real_log_is_refused(tmp_path: Path):
+def test_a_real_log_is_refused(tmp_path: Path) -> None:
     data = tmp_path / "real"
     kc(tmp_path, "import", "queue-log", RECORDING, "--exchange", "lab", "--data", data)
     before = kc_json(tmp_path, "log", "digest", "--data", data)
@@ -119,7 +121,7 @@ def test_a_real_log_is_refused(tmp_path: Path):
     assert kc_json(tmp_path, "log", "digest", "--data", data) == before
 
 
-def test_whatever_the_environment_says_of_a_real_log_the_demo_has_its_own(tmp_path: Path):
+def test_whatever_the_environment_says_of_a_real_log_the_demo_has_its_own(tmp_path: Path) -> None:
     real = tmp_path / "real"
     port = a_free_port()
     env = {"KC_DATA": str(real), "KC_LOG": f"sqlite:{real}/log.db", "XDG_STATE_HOME": str(tmp_path)}

@@ -34,7 +34,7 @@ def directory() -> Directory:
 
 def test_every_row_of_the_recording_is_played_at_its_own_distance_from_the_first(
     recording: Recording,
-):
+) -> None:
     played = list(recording.played_from(START))
 
     assert len(played) == 3105
@@ -46,20 +46,20 @@ def test_every_row_of_the_recording_is_played_at_its_own_distance_from_the_first
     )
 
 
-def test_played_where_it_was_recorded_it_is_the_file_itself(recording: Recording):
+def test_played_where_it_was_recorded_it_is_the_file_itself(recording: Recording) -> None:
     played = recording.played_from(datetime.fromtimestamp(recording.epoch, UTC))
 
     assert "\n".join(due.line for due in played) + "\n" == FILE.read_text(encoding="utf-8")
 
 
-def test_two_plays_share_no_uniqueid(recording: Recording):
+def test_two_plays_share_no_uniqueid(recording: Recording) -> None:
     first = {due.line.split("|")[1] for due in recording.played_from(START)}
     second = {due.line.split("|")[1] for due in recording.played_from(START + recording.lasts)}
 
     assert first & second == {"NONE"}
 
 
-def test_a_play_begins_after_everything_that_the_log_holds():
+def test_a_play_begins_after_everything_that_the_log_holds() -> None:
     last = START + timedelta(hours=3, milliseconds=500)
 
     assert next_start(START, None) == START
@@ -67,7 +67,9 @@ def test_a_play_begins_after_everything_that_the_log_holds():
     assert next_start(START, last) == START + timedelta(hours=3, seconds=2)
 
 
-def test_every_agent_who_answers_is_known_with_the_queues_of_the_recording(recording: Recording):
+def test_every_agent_who_answers_is_known_with_the_queues_of_the_recording(
+    recording: Recording,
+) -> None:
     agents = recording.agents()
 
     assert agents
@@ -75,7 +77,7 @@ def test_every_agent_who_answers_is_known_with_the_queues_of_the_recording(recor
     assert {queue for queues in agents.values() for queue in queues} >= {"kris", "avfall"}
 
 
-def test_the_demo_clock_runs_at_its_speed():
+def test_the_demo_clock_runs_at_its_speed() -> None:
     real = [100.0]
     clock = DemoClock(START, 10, lambda: real[0])
 
@@ -86,7 +88,7 @@ def test_the_demo_clock_runs_at_its_speed():
     assert clock.real_s_until(START) == 0
 
 
-def test_the_same_dice_give_the_same_people(directory: Directory):
+def test_the_same_dice_give_the_same_people(directory: Directory) -> None:
     call = demo_people.Answered("1.5", "avfall", "Agent 101", START)
 
     first = demo_people.after_call(call, directory, random.Random(7))
@@ -101,7 +103,7 @@ def test_the_same_dice_give_the_same_people(directory: Directory):
 )
 def test_cases_are_registered_with_an_owner_of_the_group_or_a_usual_one(
     queue: str, directory: Directory
-):
+) -> None:
     group = directory.group_of_queue(queue)
     dice = random.Random(1)
     plans = [
@@ -121,7 +123,7 @@ def test_cases_are_registered_with_an_owner_of_the_group_or_a_usual_one(
     assert len({plan.draft.id for plan in plans}) == len(plans)
 
 
-def test_nothing_is_registered_for_an_excluded_group(directory: Directory):
+def test_nothing_is_registered_for_an_excluded_group(directory: Directory) -> None:
     call = demo_people.Answered("1.5", "social_vidare", "Agent 101", START)
 
     assert demo_people.after_call(call, directory, random.Random(7)) == []

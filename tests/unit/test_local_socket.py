@@ -61,24 +61,24 @@ def socket_test(tmp_path: Path, verb: str, heard: Heard | None = None) -> dict[s
     return asyncio.run(main())
 
 
-def test_an_answer_comes_back_with_all_that_was_told_meanwhile(tmp_path: Path):
+def test_an_answer_comes_back_with_all_that_was_told_meanwhile(tmp_path: Path) -> None:
     heard = Heard()
 
     assert socket_test(tmp_path, "do", heard) == {"args": {"a": "ö"}}
     assert heard.told == [("reading", 1, 2), "careful", {"n": 1}]
 
 
-def test_a_refusal_comes_back_in_its_family(tmp_path: Path):
+def test_a_refusal_comes_back_in_its_family(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="not today"):
         socket_test(tmp_path, "refuse")
 
 
-def test_of_an_unforeseen_error_only_the_reference_is_told(tmp_path: Path):
+def test_of_an_unforeseen_error_only_the_reference_is_told(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="kept ZeroDivisionError"):
         socket_test(tmp_path, "break")
 
 
-def test_a_node_that_stops_tells_whoever_waits_that_it_went_away(tmp_path: Path):
+def test_a_node_that_stops_tells_whoever_waits_that_it_went_away(tmp_path: Path) -> None:
     async def main() -> None:
         server = LocalServer(tmp_path / "node.sock", work, lambda _e: "")
         await server.start()
@@ -93,7 +93,7 @@ def test_a_node_that_stops_tells_whoever_waits_that_it_went_away(tmp_path: Path)
     asyncio.run(main())
 
 
-def test_a_client_that_goes_away_ends_its_work(tmp_path: Path):
+def test_a_client_that_goes_away_ends_its_work(tmp_path: Path) -> None:
     ended = asyncio.Event()
 
     async def endless(_verb: str, _args: Mapping[str, object], _out: Out) -> dict[str, object]:
@@ -117,7 +117,7 @@ def test_a_client_that_goes_away_ends_its_work(tmp_path: Path):
     asyncio.run(main())
 
 
-def test_only_the_owner_can_connect_and_what_a_killed_node_left_is_no_node(tmp_path: Path):
+def test_only_the_owner_can_connect_and_what_a_killed_node_left_is_no_node(tmp_path: Path) -> None:
     async def main() -> None:
         path = tmp_path / "node.sock"
         server = LocalServer(path, work, lambda _e: "")
@@ -134,12 +134,12 @@ def test_only_the_owner_can_connect_and_what_a_killed_node_left_is_no_node(tmp_p
     asyncio.run(main())
 
 
-def test_a_folder_whose_name_is_longer_than_an_address_may_be_is_no_trouble(tmp_path: Path):
+def test_a_folder_whose_name_is_longer_than_an_address_may_be_is_no_trouble(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 100) / ("e" * 100)
     deep.mkdir(parents=True)
 
     assert socket_test(deep, "do") == {"args": {"a": "ö"}}
 
 
-def test_nothing_listens_where_there_is_nothing(tmp_path: Path):
+def test_nothing_listens_where_there_is_nothing(tmp_path: Path) -> None:
     assert connect(tmp_path / "node.sock") is None
