@@ -38,11 +38,15 @@ class BlockingNode:
 
     def call(self, work: Coroutine[object, object, _T]) -> _T:
         """Run a coroutine on the node's loop and wait for it."""
-        if threading.current_thread() is self._thread:
+        if self.is_own_thread():
             work.close()
             msg = "the blocking façade was called on its own loop's thread: await the node instead"
             raise AssertionError(msg)
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def is_own_thread(self) -> bool:
+        """Whether the caller is on the node's loop, which must not wait for itself."""
+        return threading.get_ident() == self._thread.ident
 
     def soon(self, work: Callable[[], None]) -> None:
         """Have the loop do `work`, and do not wait. Raises: RuntimeError where it is closed."""

@@ -299,7 +299,7 @@ class LogFactory(persistence.InfrastructureFactory[LogTrackingRecorder]):
         folder = None
         if kind != "memory":
             beside = Path(rest.partition("?")[0]).parent if log else self._default_data()
-            folder = Path(data).expanduser() if data else beside
+            folder = (Path(data).expanduser() if data else beside).absolute()
         secret = self.env.get(self.KC_MASTER_KEY_FILE)
         return LogSettings(
             log or f"sqlite:{folder}/log.db",

@@ -92,7 +92,7 @@ class SharedBook:
     def __init__(self, node: BlockingNode, shard: Shard) -> None:
         self.shard, self.state = shard, shard.state
         self.judged = 0  # grows whenever something was judged
-        self._node = node
+        self.node = node
         self._inbox: deque[Proposal] = deque()
         self._woken = False
         self._closed = threading.Event()
@@ -105,6 +105,7 @@ class SharedBook:
     # --- proposing --------------------------------------------------------------------------------
     def propose(self, raw: bytes, claim: Claim) -> Verdict:
         """Record a commit; blocks until it is judged. Raises: Unavailable, Unknown, Corrupt."""
+        assert not self.node.is_own_thread(), "on the node's loop a recorder would wait for itself"
         if self._closed.is_set():
             raise Closed
         proposal = Proposal(raw, claim)
@@ -112,7 +113,7 @@ class SharedBook:
         if not self._woken:  # many callers wake the loop once
             self._woken = True
             with suppress(RuntimeError):  # closed between the first look and now: refused below
-                self._node.soon(self._send)
+                self.node.soon(self._send)
         if self._closed.is_set():
             self._refuse()
         return proposal.wait()

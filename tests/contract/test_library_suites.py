@@ -206,6 +206,23 @@ class TestExampleApplicationOnSqlite(OnSqlite, ExampleSuite):
     pass
 
 
+class ApplicationCaseSuite(Made, application_suites.ApplicationTestCase):
+    """What the library asks of an application, whatever it is recorded with."""
+
+    @pytest.fixture(autouse=True)
+    def _environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, value in self.make_env().items():
+            monkeypatch.setenv(name, value)
+
+
+class TestApplicationOnMemory(OnMemory, ApplicationCaseSuite):
+    pass
+
+
+class TestApplicationOnSqlite(OnSqlite, ApplicationCaseSuite):
+    pass
+
+
 class LogEventCounters(LogTrackingRecorder, projection_suites.EventCountersView):
     """Its counts are events of its own book, recorded in one commit with the tracking position."""
 
@@ -284,5 +301,12 @@ del (
     TrackingSuite,
     ProcessSuite,
 )
-del ProcessAsApplicationSuite, FactorySuite, ExampleSuite, ViewSuite, ProjectionSuite
+del (
+    ProcessAsApplicationSuite,
+    FactorySuite,
+    ExampleSuite,
+    ApplicationCaseSuite,
+    ViewSuite,
+    ProjectionSuite,
+)
 del EventSourcedProjectionSuite

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from eventsourcing.persistence import (
@@ -165,6 +165,49 @@ def test_a_factory_that_nobody_holds_lets_go_of_the_log(make: Any, tmp_path: Pat
 
 def make_and_forget(folder: Path) -> LogFactory:
     return LogFactory({"KC_LOG": f"sqlite:{folder}/data/log.db"})
+
+
+def test_nobody_waits_for_ever_on_a_factory_that_is_closed(make: Any) -> None:
+    for _ in range(5):
+        factory = make()
+        recorder = application(factory)
+        before = recorder.max_notification_id() or 0
+        recorded: list[int] = []
+        told: list[Exception] = []
+
+        def write(
+            originator: UUID, recorder: Any = recorder, recorded: Any = recorded, told: Any = told
+        ) -> None:
+            try:
+                for version in range(100_000):
+                    recorded.extend(recorder.insert_events([event(version, originator=originator)]))
+            except InterfaceError as e:
+                told.append(e)
+
+        threads = [threading.Thread(target=write, args=(uuid4(),)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        while len(recorded) < 50:
+            time.sleep(0.001)
+        factory.close()
+        for thread in threads:
+            thread.join(20)
+            assert not thread.is_alive()
+        assert len(told) == 8
+        anew = make()
+        numbers = [n.id for n in application(anew).select_notifications(before + 1, 10**6)]
+        anew.close()
+        assert set(recorded) <= set(numbers)  # acknowledged is there
+
+
+def test_a_recorder_on_the_nodes_own_loop_would_wait_for_itself(make: Any) -> None:
+    recorder = application(make())
+
+    async def insert() -> None:
+        recorder.insert_events([event(1)])
+
+    with pytest.raises(AssertionError, match="wait for itself"):
+        recorder.book.shared.node.call(insert())
 
 
 def test_applications_have_books_of_their_own(make: Any) -> None:
