@@ -137,6 +137,17 @@ def test_a_log_cut_anywhere_and_imported_in_any_order_gives_the_same_facts(
     asyncio.run(run())
 
 
+@pytest.mark.requirement("R48", "R60")
+async def test_several_exchanges_logs_never_meet_though_their_ids_are_the_same(
+    tmp_path: Path,
+) -> None:
+    async with node_at(tmp_path / "node") as node:
+        for exchange in ("tnh", "stadsdelar", "extern"):
+            report = await import_files(node, [CRISIS], exchange, DIRECTORY)
+            assert (report.facts, report.calls) == (3105, 1352)
+        assert sum((await facts_of(node)).values()) == 3 * 3105
+
+
 async def test_rows_that_overlap_after_rotation_count_once(tmp_path: Path) -> None:
     lines = list(dict.fromkeys(make(5, calls=80).splitlines(keepends=True)))
     half = len(lines) // 2
