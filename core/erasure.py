@@ -10,7 +10,10 @@ from core.commit import Event
 
 @dataclass(frozen=True)
 class ErasureDecided(Event):
-    """All keys of `subject` are to be destroyed. `rule` names the retention rule or decision it rests on."""
+    """All keys of `subject` are to be destroyed.
+
+    `rule` names the retention rule or decision it rests on.
+    """
 
     TOPIC: ClassVar[str] = "erasure.decided"
     subject: str
