@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,13 +40,11 @@ class Drill:
 
     def do(self, step: Step) -> str:
         """Do a step of the runbook here and see that it answers as the runbook says."""
-        line = re.sub(r"(?<= )/(?=var/|srv/|mnt/)", f"{self.home}/", step.line)
-        ends = [int(m[1]) for e in step.expected if (m := EXIT_CODE.fullmatch(e.strip()))]
-        shown = Step(
-            step.page, line, [e for e in step.expected if not EXIT_CODE.fullmatch(e.strip())]
-        )
+        here = partial(re.sub, r"(?<= )/(?=var/|srv/|mnt/)", f"{self.home}/")
+        ends = [int(m[1]) for e in step.expected if (m := EXIT_CODE.fullmatch(e))]
+        line, shown = here(step.line), [e for e in step.expected if not EXIT_CODE.fullmatch(e)]
         answer = self.type(line, *ends)
-        assert shown.matches(answer), (line, shown.expected, answer)
+        assert Step(step.page, line, [here(e) for e in shown]).matches(answer), (line, answer)
         return answer
 
     def digests(self) -> str:
