@@ -60,7 +60,7 @@ _TYPES: Final[dict[object, Any]] = {
 }
 # The words that a field may hold, where the vocabulary has only these.
 _WORDS: Final[dict[tuple[str, str], tuple[str, ...]]] = {
-    ("offered", "channel"): tuple(Channel),
+    ("offered", "channel"): tuple(channel.value for channel in Channel),
     ("not_taken", "reason"): ("no_answer", "cancelled"),
     ("transferred", "how"): HOW_TRANSFERRED,
     ("ended", "by"): ENDED_BY,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from projections.live import queues_now
+from projections.live import Goal, queues_now
 from projections.statistics import StatisticsQuery, statistics
 
 if TYPE_CHECKING:
@@ -13,18 +13,20 @@ if TYPE_CHECKING:
 
     from projections.read_models import ReadModels
     from projections.runner import Runner
+    from webdesk.services import Target
 
 
 class ReadFigures:
     """Implements `webdesk.services.Figures` on a runner and its files. From any thread."""
 
-    def __init__(self, read_models: ReadModels, runner: Runner) -> None:
+    def __init__(self, read_models: ReadModels, runner: Runner, target: Target) -> None:
         self._models = read_models
         self._runner = runner
+        self._goal = Goal(target.share, target.answer_within_s, target.short_abandon_s)
 
     def queues(self, now: datetime) -> Mapping[str, Any]:
         """The queues as they stand. Raises: Unavailable."""
-        return queues_now(self._models, now).as_json()
+        return queues_now(self._models, now, self._goal).as_json()
 
     def statistics(self, asked: StatisticsQuery) -> Mapping[str, Any]:
         """The figures. Raises: Invalid, Unavailable."""

@@ -89,7 +89,8 @@ class Stream(Response):
         seen = first
         while True:
             try:
-                latest = await asyncio.wait_for(self._feed.after(seen.number), HEARTBEAT_S)
+                async with asyncio.timeout(HEARTBEAT_S):  # wait_for may swallow a cancellation
+                    latest = await self._feed.after(seen.number)
             except TimeoutError:
                 await _chunk(send, b": heartbeat\n\n")
                 continue

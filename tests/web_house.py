@@ -1,0 +1,195 @@
+"""A whole web house for tests: real node, read models and application; only the clock is ours."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import json
+import socket
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+from given import TAXONOMY, city
+
+from core.eventlog.node import Node, NodeSettings
+from core.eventlog.product import product_events
+from core.taxonomy import read_taxonomy
+from projections.read_models import ReadModels, all_projections
+from projections.runner import Runner
+from webdesk.app import create_app
+from webdesk.figures import ReadFigures
+from webdesk.services import Services, Target
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from pathlib import Path
+
+
+TOKEN = "a-token-for-tests"
+AUTH = {"Authorization": f"Bearer {TOKEN}"}
+NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+EXCHANGE = "tnh"
+
+
+class SetClock:
+    """A clock that stands until it is moved."""
+
+    def __init__(self, at: datetime = NOON) -> None:
+        self.at = at
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def forward(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
+@dataclass
+class WebHouse:
+    """What a test drives."""
+
+    node: Node
+    runner: Runner
+    clock: SetClock
+    app: FastAPI
+    client: httpx.AsyncClient
+
+    async def facts(self, *facts: dict[str, Any], **headers: str) -> httpx.Response:
+        """Send facts with the token."""
+        return await self.client.post(
+            "/api/v1/calls/facts", json={"facts": list(facts)}, headers={**AUTH, **headers}
+        )
+
+    async def results(self, *facts: dict[str, Any]) -> list[dict[str, Any]]:
+        """What became of facts."""
+        answer = await self.facts(*facts)
+        assert answer.status_code == 200, answer.text
+        results: list[dict[str, Any]] = answer.json()["results"]
+        return results
+
+    async def caught_up(self) -> None:
+        """Return when the read models hold everything judged so far."""
+        await self.node.settle()
+        await asyncio.to_thread(self.runner.catch_up)
+
+
+@contextlib.asynccontextmanager
+async def web_house(
+    folder: Path, *, token: str | None = TOKEN, **more: Any
+) -> AsyncIterator[WebHouse]:
+    """Open everything on a log in memory; the runner only moves when it is told to."""
+    clock = SetClock()
+    node = await Node.open(NodeSettings("memory:", folder / "data", clock))
+    drafts = read_taxonomy(TAXONOMY.read_text(encoding="utf-8"), NOON - timedelta(days=1))
+    await node.propose_many(drafts)
+    await node.settle()
+    runner = Runner(node, folder / "projections", all_projections())
+    models = ReadModels(folder / "projections")
+    await asyncio.to_thread(runner.catch_up)
+    app = create_app(
+        Services(
+            node=node, figures=ReadFigures(models, runner, Target()), directory=city,
+            events=product_events(node), clock=clock, version="0.0.1", facts_token=token, **more,
+        )
+    )  # fmt: skip
+    app.state.feed.start()
+    transport = httpx.ASGITransport(app, raise_app_exceptions=True)
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            yield WebHouse(node, runner, clock, app, client)
+    finally:
+        await app.state.feed.close()
+        runner.close()
+        models.close()
+        await node.close()
+
+
+def fact(kind: str, at: datetime = NOON, **more: Any) -> dict[str, Any]:
+    """A fact about one call to the waste group, unless said otherwise."""
+    given = {"exchange": EXCHANGE, "uniqueid": "1700000000.1", "queue": "avfall", "kind": kind}
+    return {**given, "occurred_at": at.isoformat(), **more}
+
+
+def in_house(**more: Any) -> Callable[[Callable[[WebHouse], Awaitable[None]]], Callable[..., None]]:
+    """Run an asynchronous test in a house of its own."""
+
+    def wrap(test: Callable[[WebHouse], Awaitable[None]]) -> Callable[..., None]:
+        def run(tmp_path: Path) -> None:
+            async def whole() -> None:
+                async with web_house(tmp_path, **more) as house:
+                    await test(house)
+
+            asyncio.run(whole())
+
+        functools.update_wrapper(run, test)
+        del run.__wrapped__  # type: ignore[attr-defined]  # or pytest asks for the inner arguments
+        return run
+
+    return wrap
+
+
+class _Uvicorn(uvicorn.Server):
+    """A server that leaves signals to the test run."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def served(house: WebHouse) -> AsyncIterator[httpx.AsyncClient]:
+    """The same application behind a real server: a stream needs one."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    settings = uvicorn.Config(
+        house.app, log_config=None, lifespan="off", timeout_graceful_shutdown=1
+    )
+    server = _Uvicorn(settings)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    base = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    try:
+        while not server.started:  # noqa: ASYNC110 -- uvicorn tells nobody
+            await asyncio.sleep(0.01)
+        async with httpx.AsyncClient(base_url=base, timeout=20) as client:
+            yield client
+    finally:
+        house.app.state.feed.release()
+        server.should_exit = True
+        await task
+        listener.close()
+
+
+@dataclass
+class Told:
+    """One server-sent event, or a comment (`event` is `:`)."""
+
+    event: str
+    id: str
+    text: str
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The JSON that it carries."""
+        found: dict[str, Any] = json.loads(self.text)
+        return found
+
+
+async def told(answer: httpx.Response) -> AsyncIterator[Told]:
+    """The events of a stream, as a browser would see them."""
+    event, id_, lines = "message", "", []
+    async for line in answer.aiter_lines():
+        if line.startswith(":"):
+            yield Told(":", "", line[1:].strip())
+        elif line.startswith("event:"):
+            event = line[6:].strip()
+        elif line.startswith("id:"):
+            id_ = line[3:].strip()
+        elif line.startswith("data:"):
+            lines.append(line[5:].strip())
+        elif not line and lines:
+            yield Told(event, id_, "\n".join(lines))
+            event, lines = "message", []
