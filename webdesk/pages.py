@@ -52,11 +52,7 @@ def router(services: Services, feed: LiveFeed, openapi: Callable[[], dict[str, A
     templates = environments()
 
     def language_of(request: Request) -> str:
-        return choose_language(
-            request.query_params.get("lang"),
-            request.headers.get("accept-language"),
-            services.language,
-        )
+        return choose_language(request.query_params.get("lang"), services.language)
 
     @routes.get("/")
     async def board(request: Request) -> Response:
@@ -93,5 +89,4 @@ def router(services: Services, feed: LiveFeed, openapi: Callable[[], dict[str, A
 
 
 def _page(html: str, language: str) -> Response:
-    headers = {"Content-Language": language, "Vary": "Accept-Language"}
-    return HTMLResponse(html, headers=headers)
+    return HTMLResponse(html, headers={"Content-Language": language})

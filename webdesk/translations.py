@@ -18,21 +18,10 @@ def catalogue(language: str) -> gettext.NullTranslations:
     return gettext.translation(_DOMAIN, LOCALE_FOLDER, [language])
 
 
-def choose_language(asked: str | None, accept: str | None, default: str) -> str:
-    """The language asked for, else the browser's first that we have, else `default`.
+def choose_language(asked: str | None, default: str) -> str:
+    """The language asked for in the address, else `default`.
 
-    `accept` is an Accept-Language header; a malformed one counts as none.
+    What the browser prefers does not decide: a city's computers often stand on English, and its
+    screens, runbooks and colleagues speak Swedish.
     """
-    if asked in LANGUAGES:
-        return str(asked)
-    ranked: list[tuple[float, int, str]] = []
-    for place, part in enumerate((accept or "").split(",")[:20]):
-        tag, _, rest = part.strip().partition(";")
-        try:
-            quality = float(rest.strip().removeprefix("q=")) if rest else 1.0
-        except ValueError:
-            continue
-        language = tag.strip().lower().partition("-")[0]
-        if language in LANGUAGES and quality > 0:
-            ranked.append((-quality, place, language))
-    return min(ranked)[2] if ranked else default
+    return asked if asked in LANGUAGES else default
