@@ -73,7 +73,7 @@ check: setup-check ## format, lint, types, layers and the house's own rules (und
 
 faults: setup-test ## the whole of every fault suite (long; much of it as root)
 	@mkdir -p $(REPORT)
-	@$(BIN)/python -m pytest -m fault --whole -q -rsxX --junitxml=$(REPORT)/faults.xml $(PYTEST)
+	@$(BIN)/python -m pytest -m fault --whole --timeout=3600 -q -rsxX --junitxml=$(REPORT)/faults.xml $(PYTEST)
 
 bench: setup-check ## measure, with machine and date
 	@$(BIN)/python -m tests.bench
