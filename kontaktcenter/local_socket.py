@@ -13,6 +13,7 @@ import json
 import os
 import socket
 import stat
+import threading
 from typing import TYPE_CHECKING
 
 from core import errors
@@ -45,17 +46,22 @@ class _Wire:
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
 
     def _put(self, message: dict[str, object]) -> None:
-        self._writer.write(json.dumps(message, ensure_ascii=False).encode() + b"\n")
+        if not self._writer.is_closing():
+            self._writer.write(json.dumps(message, ensure_ascii=False).encode() + b"\n")
 
     async def send(self, message: dict[str, object]) -> None:
         self._put(message)
         await self._writer.drain()
 
     def progress(self, what: str, done: int, total: int | None = None) -> None:
-        if not self._writer.is_closing():
-            self._put({"progress": {"what": what, "done": done, "total": total}})
+        message: dict[str, object] = {"progress": {"what": what, "done": done, "total": total}}
+        if threading.get_ident() == self._thread:
+            self._put(message)
+        else:
+            self._loop.call_soon_threadsafe(self._put, message)
 
     async def warn(self, text: str) -> None:
         await self.send({"warn": text})

@@ -1,4 +1,4 @@
-"""A log's file read from outside, without changing it: for backups and for `log verify`.
+"""A log's file read from outside, without changing it: for backups.
 
 It is judged anew from its first record, with the same code as in a node, into an index that is
 thrown away.
@@ -7,24 +7,22 @@ thrown away.
 from __future__ import annotations
 
 import asyncio
+import errno
 import sqlite3
-import tempfile
 from contextlib import closing
-from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
 
 from core.errors import Corrupt, NeedsUpgrade, Refused
 from core.eventlog.envelope import Unreadable, decode_envelope
-from core.eventlog.index import Index, row_crc
 from core.eventlog.log import Record
-from core.eventlog.shard import Shard
 from core.eventlog.sqlite_log import APPLICATION_ID, LAYOUT
+from core.eventlog.verify import refold
 from kontaktcenter.words import _
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from core.eventlog.envelope import Genesis
 
@@ -33,10 +31,6 @@ _SQL_ROWS: Final = (
     "SELECT offset, body, crc FROM record_{} WHERE offset >= ? ORDER BY offset LIMIT ?"
 )
 _SQL_END: Final = "SELECT max(offset) FROM record_{}"
-_SQL_JUDGED: Final = (
-    "SELECT position, first_seq, events, stale_stream, stale_head, raw, crc FROM judged"
-    " WHERE position <= ? ORDER BY position"
-)
 
 Digests = dict[str, tuple[int, str]]
 
@@ -89,10 +83,10 @@ def _run(
         raise Corrupt(said) from e
 
 
-def _open(path: Path, *, still: bool) -> sqlite3.Connection:
-    """A connection that only reads; `still` where no other process writes the file (a copy)."""
-    query = "mode=ro&immutable=1" if still else "mode=ro"
-    conn = sqlite3.connect(f"{path.as_uri()}?{query}", uri=True, check_same_thread=False)
+def _open(path: Path) -> sqlite3.Connection:
+    """A connection that only reads, and leaves no trace beside the file."""
+    address = f"{path.as_uri()}?mode=ro&immutable=1"
+    conn = sqlite3.connect(address, uri=True, check_same_thread=False)
     application = _run(conn, path, "PRAGMA application_id", ())[0][0]
     layout = _run(conn, path, "PRAGMA user_version", ())[0][0]
     if application != APPLICATION_ID:
@@ -107,33 +101,26 @@ def _open(path: Path, *, still: bool) -> sqlite3.Connection:
 
 
 async def digests(
-    path: Path, progress: Callable[[str, int, int], None] | None = None, *, still: bool = True
+    path: Path, progress: Callable[[str, int, int], None] | None = None
 ) -> tuple[Digests, str | None]:
     """Position and digest of each shard, judged anew, and the secret's fingerprint in genesis.
 
-    `progress` gets a shard's name, records done, records in all.
+    `path` is a copy that nobody writes. `progress` gets a shard's name, records done and in all.
     Raises: Corrupt, NeedsUpgrade, FileNotFoundError.
     """
     if not path.is_file():  # noqa: ASYNC240 -- one look at a folder of this machine
-        raise FileNotFoundError(2, "", str(path))
+        raise FileNotFoundError(errno.ENOENT, "", str(path))
     found: Digests = {}
     fingerprint = None
-    with closing(_open(path, still=still)) as conn, tempfile.TemporaryDirectory() as folder:
-        if not still:
-            conn.execute("BEGIN")  # one moment of the log for all shards, while others append
+    with closing(_open(path)) as conn:
         for table, book, number in _run(conn, path, _SQL_SHARDS, ()):
             log, name = _FileLog(conn, path, table), f"{book}/{number}"
             genesis = await _genesis(log)
             if genesis is None:
                 found[name] = (0, bytes(32).hex())
                 continue
-            index = Index(Path(folder) / f"{table}.db")
-            shard = Shard(log, index, genesis, lambda: None)
-            try:
-                await shard.open(None if progress is None else _of(progress, name))
-                found[name] = (shard.state.position, shard.state.digest.hex())
-            finally:
-                await shard.close()
+            state = await refold(log, genesis, await log.end(), progress and _of(progress, name))
+            found[name] = (state.position, state.digest.hex())
             fingerprint = genesis.key_fingerprint
     return dict(sorted(found.items())), fingerprint
 
@@ -154,30 +141,3 @@ async def _genesis(log: _FileLog) -> Genesis | None:
     if genesis is None:
         raise Corrupt(_("a shard of the log does not begin with its genesis: it is damaged"))
     return genesis
-
-
-def index_digests(folder: Path, upto: Mapping[str, tuple[int, str]]) -> Digests:
-    """The digests that a node's index gives at the positions in `upto`, folded from its own rows.
-
-    Raises: Corrupt where a row does not match its checksum.
-    """
-    return {
-        name: (position, _of_index(folder / f"{name.replace('/', '-')}.db", position))
-        for name, (position, _digest) in upto.items()
-    }
-
-
-def _of_index(path: Path, upto: int) -> str:
-    digest = bytes(32)
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as conn:
-        for position, first_seq, events, stale, head, raw, crc in conn.execute(
-            _SQL_JUDGED, (upto,)
-        ):
-            if row_crc(position, first_seq, events, stale, head, raw) != crc:
-                said = _(
-                    "the index {file} is damaged: stop the node and delete the file; it is "
-                    "rebuilt from the log"
-                )
-                raise Corrupt(said.format(file=path))
-            digest = sha256(digest + (b"A" if stale is None else b"S") + raw).digest()
-    return digest.hex()

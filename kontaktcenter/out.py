@@ -9,7 +9,7 @@ class Out(Protocol):
     """The way from a working verb to whoever listens: a terminal here, or the local socket."""
 
     def progress(self, what: str, done: int, total: int | None = None) -> None:
-        """So far `done` of `total` (None: nobody knows) of `what`."""
+        """So far `done` of `total` (None: nobody knows) of `what`. From any thread."""
         ...
 
     async def warn(self, text: str) -> None:

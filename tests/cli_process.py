@@ -33,7 +33,7 @@ def command(*args: object) -> list[str]:
 
 
 def kc(
-    home: Path, *args: object, code: int | None = 0, **env: str
+    home: Path, *args: object, code: int | None = 0, **env: Any
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end.
 
@@ -54,7 +54,7 @@ def kc(
     return done
 
 
-def kc_json(home: Path, *args: object, code: int = 0, **env: str) -> Any:
+def kc_json(home: Path, *args: object, code: int = 0, **env: Any) -> Any:
     """Run a command with --json and return what it answered."""
     return json.loads(kc(home, *args, "--json", code=code, **env).stdout)
 

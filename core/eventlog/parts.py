@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from core.errors import Refused
+from core.eventlog.index import DISTRUSTED
 from core.eventlog.keys import KeyBook, MemoryKeys, SqliteKeys
 from core.eventlog.memory_log import MemoryStore
 from core.eventlog.secret import load_secret
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from core.eventlog.log import LogStore
     from core.eventlog.node import NodeSettings
 
-_INDEX_SUFFIXES = ("", "-wal", "-shm")
+_INDEX_SUFFIXES = ("", "-wal", "-shm", DISTRUSTED)
 
 
 def open_parts(settings: NodeSettings) -> tuple[LogStore, CitySecret, KeyBook]:
@@ -84,6 +85,8 @@ def set_aside(path: Path, now: datetime) -> Path:
         aside = path.with_name(f"{name}-{n}")
     for suffix in _INDEX_SUFFIXES:
         part = path.with_name(path.name + suffix)
-        if part.exists():
+        if suffix == DISTRUSTED:
+            part.unlink(missing_ok=True)
+        elif part.exists():
             part.rename(aside.with_name(aside.name + suffix))
     return aside

@@ -44,6 +44,11 @@ async def create(house: House, args: Mapping[str, object], out: Out) -> dict[str
         raise
 
 
+def _judged(path: Path, out: Out) -> tuple[log_file.Digests, str | None]:
+    """The copy's digests, on a loop of its own: the node's has its own work to do."""
+    return asyncio.run(log_file.digests(path, out.progress))
+
+
 async def _create(  # noqa: PLR0913 -- where from, where to, and how
     house: House, path: Path, to: Path, keys_to: Path, out: Out, *, with_secret: bool
 ) -> dict[str, object]:
@@ -58,7 +63,7 @@ async def _create(  # noqa: PLR0913 -- where from, where to, and how
     included = with_secret and house.config.master_key_file is None and secret.is_file()
     if included:
         backup.copy_secret(secret, keys_to / backup.SECRET)
-    found, fingerprint = await log_file.digests(to / backup.LOG, out.progress)
+    found, fingerprint = await asyncio.to_thread(_judged, to / backup.LOG, out)
     about = {
         "backup": str(uuid4()),
         "made_at": house.clock().isoformat(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import sys
@@ -12,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from core.errors import Unavailable
 from core.limits import MIB
 from kontaktcenter import local_socket
 from kontaktcenter.config import foreign
@@ -161,7 +163,10 @@ def _log_and_node(config: Config) -> Iterator[Check]:
 async def doctor(house: House, _args: Mapping[str, object], _out: Out) -> dict[str, object]:
     """The checks that need the open node: it is asked where it runs."""
     await house.node.settle()
-    checks = [*_shards(house), _secret(house), *_read_models(house)]
+    with contextlib.suppress(Unavailable):  # each read model tells for itself what is wrong
+        await asyncio.to_thread(house.catch_up)
+    checks = [*_shards(house), _secret(house)]
+    checks += await asyncio.to_thread(lambda: list(_read_models(house)))
     checks.append(await asyncio.to_thread(_clock, house))
     return {"checks": [asdict(check) for check in checks]}
 
@@ -204,8 +209,22 @@ def _secret(house: House) -> Check:
     return Check("city secret", OK, found)
 
 
-def _read_models(house: House) -> Iterator[Check]:  # noqa: ARG001 -- a verb's signature
-    yield from ()
+def _read_models(house: House) -> Iterator[Check]:
+    for name in house.runner.names():
+        status = house.runner.status(name)
+        found = status.state if status.reason is None else f"{status.state}: {status.reason}"
+        command = f"kontaktcenter projection rebuild {name}"
+        if status.state == "stopped":
+            do = _("Make it anew: {command}").format(command=command)
+            yield Check(f"read model {name}", FAIL, found, do)
+        elif status.state == "paused":
+            do = _("It goes on by itself when the disk can be written again.")
+            yield Check(f"read model {name}", WARN, found, do)
+        elif status.parked:
+            do = _("{n} events could not be taken: kontaktcenter projection parked {name}")
+            yield Check(f"read model {name}", WARN, found, do.format(n=status.parked, name=name))
+        else:
+            yield Check(f"read model {name}", OK, found)
 
 
 def _clock(house: House) -> Check:

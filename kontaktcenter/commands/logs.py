@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from core.errors import NotFound, Refused
-from kontaktcenter import log_file
+from core.eventlog.verify import verify_shard
 from kontaktcenter.edge import Exit
-from kontaktcenter.wiring import log_path
 from kontaktcenter.words import _
 
 if TYPE_CHECKING:
@@ -142,20 +142,25 @@ async def _export_file(node: Node, shards: list[str], to: Path, out: Out) -> int
 
 async def verify(house: House, _args: Mapping[str, object], out: Out) -> dict[str, object]:
     """Judge the whole log anew and compare the index with it; exit code 1 where they differ."""
-    path = log_path(house.config)
-    if path is None:
-        raise Refused(_("a log in memory has no file to compare with"))
-    await house.node.settle()
-    found, _fingerprint = await log_file.digests(path, out.progress, still=False)
-    await house.node.settle()
-    index = await asyncio.to_thread(log_file.index_digests, house.config.data / "index", found)
-    shards = {name: {**row, "ok": index[name] == found[name]} for name, row in shown(found).items()}
-    whole = all(row["ok"] for row in shards.values())
+    shards: dict[str, dict[str, object]] = {}
+    for name in house.node.shards():
+        step = partial(out.progress, name)
+        report = await verify_shard(house.node, name, step)
+        shards[name] = {
+            "position": report.position,
+            "digest": report.digest,
+            "ok": report.ok,
+            "records": report.records,
+            "faults": report.faults,
+        }
+        for fault in report.faults:
+            await out.warn(f"{name}: {fault}")
+    whole = all(shard["ok"] for shard in shards.values())
     if not whole:
         await out.warn(
             _(
-                "The index differs from the log. Stop the node and delete the folder index: it is"
-                " rebuilt from the log."
+                "The index differs from the log. Stop the node and delete the folder index: "
+                "it is rebuilt from the log."
             )
         )
     return {"ok": whole, "shards": shards, "exit": Exit.DONE if whole else Exit.ERROR}

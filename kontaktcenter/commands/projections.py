@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kontaktcenter.edge import Exit
@@ -40,13 +41,8 @@ async def list_all(house: House, _args: Mapping[str, object], _out: Out) -> dict
 async def rebuild(house: House, args: Mapping[str, object], out: Out) -> dict[str, object]:
     """Make one anew beside the old one, and swap. Raises: NotFound."""
     name = str(args["name"])
-    loop = asyncio.get_running_loop()
-
-    def step(done: int, total: int) -> None:
-        loop.call_soon_threadsafe(out.progress, name, done, total)
-
     await house.node.settle()
-    await asyncio.to_thread(house.runner.rebuild, name, step)
+    await asyncio.to_thread(house.runner.rebuild, name, partial(out.progress, name))
     return {"name": name, "positions": house.runner.positions(name)}
 
 

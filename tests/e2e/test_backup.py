@@ -112,7 +112,7 @@ def test_a_secret_kept_elsewhere_is_never_copied_and_restores_from_there(
     tmp_path: Path,
 ) -> None:
     data, secret = tmp_path / "data", tmp_path / "safe" / "city.key"
-    env = {"KC_MASTER_KEY_FILE": str(secret)}
+    env: dict[str, Any] = {"KC_MASTER_KEY_FILE": str(secret)}
     kc(tmp_path, "import", "queue-log", RECORDING, "--exchange", "lab", "--data", data, **env)
     log, keys = tmp_path / "log", tmp_path / "keys"
     kc(tmp_path, "backup", "create", log, "--keys-to", keys, "--data", data, **env)

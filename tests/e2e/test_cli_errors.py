@@ -193,14 +193,12 @@ def test_a_lost_city_secret_is_said_with_what_it_means(tmp_path: Path) -> None:
         ({"KC_LOG": "kafka://127.0.0.1:9092/kc"}, "Kafka"),
         ({"KC_LOG": "postgres://x"}, "memory:"),
         ({"KC_PORT": "high"}, "port"),
-        ({"KC_LANG": "fi"}, "sv or en"),
+        ({"KC_LANG": "fi"}, "language"),
         ({"KC_LOGG": "memory:"}, "KC_LOG"),
         ({"KC_TAXONOMY": "/nowhere.toml"}, "nowhere.toml"),
     ],
 )
 def test_a_bad_setting_is_refused_by_name(env: dict[str, str], said: str, tmp_path: Path) -> None:
-    done = kc(tmp_path, "serve", "--port-", code=2, **env)
-    assert done.returncode == 2
     args = () if "KC_PORT" in env else ("--port", "0")
 
     done = kc(tmp_path, "serve", *args, "--data", tmp_path / "data", code=2, **env)

@@ -36,13 +36,14 @@ def test_every_row_of_the_recording_is_played_at_its_own_distance_from_the_first
     recording: Recording,
 ) -> None:
     played = list(recording.played_from(START))
+    began = int(START.timestamp())
 
     assert len(played) == 3105
     assert played[0].at == START
     assert played[-1].at == START + timedelta(seconds=652)
     assert (
         played[1].line
-        == f"{int(START.timestamp()) + 7}|{int(START.timestamp()) + 6}.1|bygg|NONE|ENTERQUEUE||0700003128|1"
+        == f"{began + 7}|{began + 6}.1|bygg|NONE|ENTERQUEUE||0700003128|1"
     )
 
 
