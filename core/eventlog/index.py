@@ -14,7 +14,7 @@ import contextlib
 import sqlite3
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from zlib import crc32
 
 from core.commit import Accepted, StaleVerdict
@@ -31,8 +31,8 @@ from core.eventlog.index_sql import (
     SQL_IDS,
     SQL_INDEXES,
     SQL_JUDGED,
+    SQL_POSITIONS,
     SQL_SCHEMA,
-    SQL_SEQS,
     SQL_STATE,
     SQL_STREAM_DOWN,
     SQL_STREAM_UP,
@@ -50,7 +50,9 @@ _IDS_PER_QUERY = 400
 
 JUDGED_COLUMNS = 9
 EVENT_COLUMNS = 5
+_N = TypeVar("_N")
 VERSION_MAX = 2**62
+DISTRUSTED = ".distrusted"  # a mark beside a file that was found damaged while in use
 
 
 class StreamRow(NamedTuple):
@@ -68,16 +70,6 @@ class CommitRow(NamedTuple):
 
     position: int
     first_seq: int
-    raw: bytes
-
-
-class SeqRow(NamedTuple):
-    """One event by its number in the shard."""
-
-    seq: int
-    stream: str
-    version: int
-    nth: int
     raw: bytes
 
 
@@ -125,7 +117,7 @@ class Index:
         self._connections: dict[int, sqlite3.Connection] = {}
         self._opening = threading.Lock()
         self._closed = False
-        self._distrusted = path.with_name(f"{path.name}.distrusted")
+        self._distrusted = path.with_name(path.name + DISTRUSTED)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self.mark = self._start()
@@ -228,8 +220,37 @@ class Index:
         limit: int = -1,
     ) -> list[StreamRow]:
         """The stream's events with `gt` < version <= `lte`, in order or back to front, at most `limit`."""
+        if self.bulk:
+            self._must_be_whole()
         sql = SQL_STREAM_DOWN if desc else SQL_STREAM_UP
-        return [StreamRow(*row) for row in self._events(sql, (stream, gt, lte, limit))]
+        rows: list[tuple[int, int, int, int]] = self._query(sql, (stream, gt, lte, limit))
+        # Not joined: the bytes of a commit with a thousand events would come a thousand times.
+        commits = self._commits_at(dict.fromkeys(row[2] for row in rows))
+        return [
+            StreamRow(version, seq, position, nth, self._of_commit(seq, position, nth, commits))
+            for version, seq, position, nth in rows
+        ]
+
+    def _commits_at(self, positions: Iterable[int]) -> dict[int, tuple[int, int, bytes]]:
+        """The commits at these positions: first number, number of events, bytes."""
+        found = {}
+        for part, marks in _parts(list(positions)):
+            for position, first_seq, events, stream, head, raw, crc in self._query(
+                SQL_POSITIONS.format(marks), part
+            ):
+                if row_crc(position, first_seq, events, stream, head, raw) != crc:
+                    raise self.damaged(f"its row {position} does not match its checksum")
+                found[position] = (first_seq, events, raw)
+        return found
+
+    def _of_commit(
+        self, seq: int, position: int, nth: int, commits: dict[int, tuple[int, int, bytes]]
+    ) -> bytes:
+        """The bytes of an event's commit, which must agree that the event is its."""
+        first_seq, events, raw = commits.get(position, (0, 0, b""))
+        if not 0 <= nth < events or seq != first_seq + nth:
+            raise self.damaged(f"its event {seq} does not fit its commit {position}")
+        return raw
 
     def commits(self, after: int, limit: int) -> list[CommitRow]:
         """Accepted commits with events after a position, in order."""
@@ -239,10 +260,6 @@ class Index:
         """Accepted commits from the one that holds event number `seq` on; none where it is not here yet."""
         self._must_be_whole()
         return [CommitRow(*row) for row in self._checked(SQL_COMMITS_FROM, (seq, limit))]
-
-    def events(self, start: int, stop: int, limit: int) -> list[SeqRow]:
-        """Events by number, `start` <= seq <= `stop`."""
-        return [SeqRow(*row) for row in self._events(SQL_SEQS, (start, stop, limit))]
 
     def heads(self, streams: Iterable[str]) -> dict[str, int]:
         """The last versions of those of `streams` that are in the index."""
@@ -314,19 +331,6 @@ class Index:
                 raise self.damaged(f"its row {position} does not match its checksum")
             yield (*row, raw)
 
-    def _events(self, sql: str, params: Sequence[object]) -> list[tuple]:  # type: ignore[type-arg]  # as `_query`
-        """Rows of events whose commit agrees that they are its."""
-        if self.bulk:
-            self._must_be_whole()
-        found = []
-        for *row, position, first_seq, events, stream, head, raw, crc in self._query(sql, params):
-            seq, nth = (row[1] if sql is not SQL_SEQS else row[0]), row[3]
-            whole = row_crc(position, first_seq, events, stream, head, raw) == crc
-            if not whole or not 0 <= nth < events or seq != first_seq + nth:
-                raise self.damaged(f"its event {seq} does not fit its commit {position}")
-            found.append((*row, raw))
-        return found
-
     def _query(self, sql: str, params: Sequence[object]) -> list[tuple]:  # type: ignore[type-arg]  # rows as sqlite3 gives them
         try:
             return self._connection().execute(sql, params).fetchall()
@@ -382,7 +386,7 @@ def _insert(conn: sqlite3.Connection, sql: str, columns: int, flat: list[object]
         )
 
 
-def _parts(names: list[str]) -> Iterable[tuple[list[str], str]]:
+def _parts(names: list[_N]) -> Iterable[tuple[list[_N], str]]:
     for start in range(0, len(names), _IDS_PER_QUERY):
         part = names[start : start + _IDS_PER_QUERY]
         yield part, ",".join("?" * len(part))

@@ -33,12 +33,13 @@ SQL_STATE = "INSERT OR REPLACE INTO state VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)"
 SQL_TRACKING = "INSERT OR REPLACE INTO tracking VALUES (?, ?, ?)"
 SQL_ASIDE = "INSERT OR REPLACE INTO aside VALUES (?, ?, ?, ?, ?, ?)"
 SQL_PROOF = "{0}position, {0}first_seq, {0}events, {0}stale_stream, {0}stale_head, {0}raw, {0}crc"
-_OF_EVENT, _OF_COMMIT = SQL_PROOF.format("j."), SQL_PROOF.format("")
+_OF_COMMIT = SQL_PROOF.format("")
 SQL_STREAM = (
-    f"SELECT e.version, e.seq, e.position, e.nth, {_OF_EVENT} FROM event e JOIN judged j USING (position)"
-    " WHERE e.stream = ? AND e.version > ? AND e.version <= ? ORDER BY e.version {} LIMIT ?"
+    "SELECT version, seq, position, nth FROM event WHERE stream = ? AND version > ? AND version <= ?"
+    " ORDER BY version {} LIMIT ?"
 )
 SQL_STREAM_UP, SQL_STREAM_DOWN = SQL_STREAM.format("ASC"), SQL_STREAM.format("DESC")
+SQL_POSITIONS = f"SELECT {_OF_COMMIT} FROM judged WHERE position IN ({{}})"
 SQL_COMMITS = (
     f"SELECT position, first_seq, {_OF_COMMIT} FROM judged WHERE position > ? AND stale_stream IS NULL AND events > 0"
     " ORDER BY position LIMIT ?"
@@ -47,10 +48,6 @@ SQL_COMMITS_FROM = (
     f"SELECT position, first_seq, {_OF_COMMIT} FROM judged"
     " WHERE position >= (SELECT position FROM event WHERE seq = ?) AND stale_stream IS NULL AND events > 0"
     " ORDER BY position LIMIT ?"
-)
-SQL_SEQS = (
-    f"SELECT e.seq, e.stream, e.version, e.nth, {_OF_EVENT} FROM event e JOIN judged j USING (position)"
-    " WHERE e.seq >= ? AND e.seq <= ? ORDER BY e.seq LIMIT ?"
 )
 SQL_HEADS = "SELECT stream, max(version) FROM event WHERE stream IN ({}) GROUP BY stream"
 SQL_IDS = f"SELECT id, intent, {_OF_COMMIT} FROM judged WHERE id IN ({{}})"

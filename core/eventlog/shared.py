@@ -18,7 +18,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
 from core.commit import Clock
-from core.errors import KontaktcenterError, Refused, Unavailable
+from core.errors import Refused, Unavailable
 from core.eventlog.blocking import BlockingNode
 from core.eventlog.node import NodeSettings
 from core.eventlog.parts import sqlite_path
@@ -73,7 +73,7 @@ class Proposal:
 
     def done(self) -> bool:
         """Whether the outcome is known."""
-        return not self._done.locked()
+        return self._verdict is not None or self._error is not None
 
     def set_result(self, verdicts: list[Verdict], /) -> None:
         """It was judged."""
@@ -123,19 +123,23 @@ class SharedBook:
         if self._closed.is_set():
             self._refuse()
             return
-        proposals = [self._inbox.popleft() for _ in range(len(self._inbox))]
+        proposals = self._taken()
         try:
             self.shard.propose_each([(p.raw, p.claim, p) for p in proposals])
-        except KontaktcenterError as e:
+        except Exception as e:  # noqa: BLE001 -- the edge of a thread: whoever waits must hear of it
             for proposal in proposals:
                 proposal.set_exception(e)
 
+    def _taken(self) -> list[Proposal]:
+        """What has come in; another thread may be taking too, when the node is closed."""
+        taken = []
+        with suppress(IndexError):
+            while True:
+                taken.append(self._inbox.popleft())
+        return taken
+
     def _refuse(self) -> None:
-        while self._inbox:
-            try:
-                proposal = self._inbox.popleft()
-            except IndexError:
-                return
+        for proposal in self._taken():
             proposal.set_exception(Closed())
 
     # --- listening --------------------------------------------------------------------------------
