@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import sqlite3
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -28,8 +29,7 @@ from core.eventlog.node import Node, NodeSettings
 from core.personal import CitySecret, Personal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Sequence
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
     from pathlib import Path
 
 T0 = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
@@ -151,6 +151,15 @@ def positions(answers: Sequence[Answer]) -> list[int]:
     verdicts: list[Verdict] = [answer.verdict for answer in answers]
     assert all(isinstance(v, Accepted) for v in verdicts), verdicts
     return [v.position for v in verdicts if isinstance(v, Accepted)]
+
+
+def rows(node: Node, name: str = "calls/0") -> list[list[tuple[object, ...]]]:
+    """All that the index of a shard says about the log."""
+    conn = sqlite3.connect(node.shard(name).state.index.path)
+    tables = ("judged", "event", "tracking", "state")
+    found = [conn.execute(f"SELECT * FROM {t} ORDER BY 1").fetchall() for t in tables]
+    conn.close()
+    return found
 
 
 def flips(size: int, count: int, *, seed: int = 7) -> Iterator[int]:
