@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 _SEEN_S: Final = 12 * HOUR_S  # who has not been heard of for so long is not at work
 _TALK_MAX_S: Final = 4 * HOUR_S  # as in `projections.live`
 _SQL_SEEN: Final = """
-    SELECT exchange, agent, group_concat(DISTINCT answer_group) AS groups,
-        max(CASE WHEN ended_us IS NULL AND superseded = 0 AND left_us > :talk_since
-            THEN left_us END) AS talking_us,
-        max(coalesce(ended_us, left_us)) AS seen_us
-    FROM entries WHERE entered_us >= :since AND entered_us <= :now AND agent IS NOT NULL
+    SELECT exchange, agent, json_group_array(queue) AS queues, max(seen_us) AS seen_us
+    FROM agents_seen WHERE seen_us >= :since GROUP BY 1, 2
+"""
+_SQL_TALKING: Final = """
+    SELECT exchange, agent, max(left_us) AS since_us FROM entries
+    WHERE ended_us IS NULL AND outcome = 'answered' AND superseded = 0 AND left_us > :talk_since
+        AND agent IS NOT NULL
     GROUP BY 1, 2
 """
 
@@ -60,42 +62,37 @@ def agents_now(
     An exchange's configured members never sign on: whoever answers or pauses is at work. `standing`
     are the rows of `agents` in the read model of shifts, `db` is that of calls.
     """
-    params = {
-        "since": now_us - _SEEN_S * SECOND_US,
-        "now": now_us,
-        "talk_since": now_us - _TALK_MAX_S * SECOND_US,
-    }
-    calls = {(row["exchange"], row["agent"]): row for row in db.query(_SQL_SEEN, params)}
+    since_us = now_us - _SEEN_S * SECOND_US
+    seen = db.query(_SQL_SEEN, {"since": since_us})
+    calls = {(row["exchange"], row["agent"]): row for row in seen}
+    open_calls = db.query(_SQL_TALKING, {"talk_since": now_us - _TALK_MAX_S * SECOND_US})
+    talking = {(row["exchange"], row["agent"]): row["since_us"] for row in open_calls}
     shifts = {(row["exchange"], row["agent"]): row for row in standing}
     by_queue = {row["queue"]: name for name, row in groups.items()}
     found = []
-    for key in sorted({*calls, *shifts}):
-        agent = _agent(key, calls.get(key), shifts.get(key), by_queue, params["since"])
-        if agent is not None:
-            found.append(agent)
+    for key in sorted({*calls, *shifts, *talking}):
+        shift = shifts.get(key)
+        if key in talking or key in calls or (shift and (shift["seen_us"] or 0) >= since_us):
+            found.append(_agent(key, talking.get(key), calls.get(key), shift, by_queue))
     return found
 
 
 def _agent(
     key: tuple[str, str],
+    talking_us: int | None,
     calls: Mapping[str, Any] | None,
     shift: Mapping[str, Any] | None,
     by_queue: Mapping[str, str],
-    since_us: int,
-) -> AgentNow | None:
+) -> AgentNow:
     named = json.loads(shift["groups"] or "[]") if shift else []
-    groups = {by_queue.get(name, name) for name in named}
-    if calls is not None:
-        groups |= set((calls["groups"] or "").split(",")) - {""} if not named else set()
-    talking = calls["talking_us"] if calls else None
-    state, at_us, reason = _state(talking, shift)
+    answered = json.loads(calls["queues"]) if calls else []
+    groups = tuple(sorted({by_queue.get(name, name) for name in named or answered}))
+    state, at_us, reason = _state(talking_us, shift)
     if state is None:
-        if calls is None and (shift is None or (shift["seen_us"] or 0) < since_us):
-            return None
         off = shift is not None and _signed_off(shift, calls)
         state = AgentState.OFF if off else AgentState.AVAILABLE
         at_us = max((calls or {}).get("seen_us") or 0, (shift or {}).get("seen_us") or 0) or None
-    return AgentNow(key[0], key[1], state.value, at_us, reason, tuple(sorted(groups)))
+    return AgentNow(key[0], key[1], state.value, at_us, reason, groups)
 
 
 def _state(

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import msgspec
+
 from core.vocabulary import Channel, EntryOutcome
 from projections.call_facts import (
     ANSWER,
     END,
     ENTER,
     EXIT,
+    IN_ORDER,
     LIVE,
     NOT_TAKEN,
     OFFER,
@@ -31,10 +34,15 @@ from projections.times import SECOND_US
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_ANSWERED: Final = EntryOutcome.ANSWERED.value
+_IN_PROGRESS: Final = EntryOutcome.IN_PROGRESS.value
+_REFUSED: Final = EntryOutcome.REFUSED.value
+_LOST: Final = EntryOutcome.OTHER.value
+_PHONE: Final = Channel.PHONE.value
 _SLACK_US: Final = 2 * SECOND_US  # a logged wait and the rows' whole seconds differ by less
 
 
-class Entry(NamedTuple):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One entry of a call into a queue.
 
     Times are microseconds since the epoch, waits as the exchange told.
@@ -67,7 +75,7 @@ class Entry(NamedTuple):
     mark: int
 
 
-class Orphan(NamedTuple):
+class Orphan(msgspec.Struct, frozen=True, gc=False):
     """A fact of a queue that the call was never seen to enter, as when it began before the log."""
 
     at_us: int
@@ -154,7 +162,7 @@ class _Call:
     __slots__ = ("channel", "entries", "latest", "open", "orphans")
 
     def __init__(self) -> None:
-        self.channel = Channel.PHONE.value
+        self.channel = _PHONE
         self.entries: list[_Open] = []
         self.open: dict[str, _Open] = {}
         self.latest: dict[str, _Open] = {}
@@ -200,7 +208,7 @@ class _Call:
         elif kind == WRAP:
             self._wrap(fact)
         elif kind == REFUSE:
-            entry = _Open(fact, EntryOutcome.REFUSED.value)
+            entry = _Open(fact, _REFUSED)
             entry.left_us = entry.ended_us = fact.at_us
             self.entries.append(entry)
         elif kind == RESTART:
@@ -213,7 +221,7 @@ class _Call:
             # A call is in one queue at a time: that end was not told, or is still to come in this
             # moment.
             entry.superseded = entry.superseded or entry.enter.at_us < fact.at_us
-        entry = _Open(fact, EntryOutcome.IN_PROGRESS.value)
+        entry = _Open(fact, _IN_PROGRESS)
         self.entries.append(entry)
         self.open[fact.queue] = self.latest[fact.queue] = entry
 
@@ -222,7 +230,7 @@ class _Call:
         if entry is None:
             self._without_entry(fact)
         elif entry.left_us is None:
-            entry.outcome = EntryOutcome.ANSWERED.value
+            entry.outcome = _ANSWERED
             entry.agent, entry.wait_s, entry.left_us = fact.agent, fact.wait_s, fact.at_us
             entry.mark = worse(entry.mark, fact.mark)
 
@@ -232,7 +240,7 @@ class _Call:
             self._without_entry(fact)
             return
         if entry.left_us is None:  # the row of the answer is missing, but somebody talked
-            entry.outcome = EntryOutcome.ANSWERED.value
+            entry.outcome = _ANSWERED
             entry.agent = fact.agent
             talked_us = round((fact.talk_s or 0) * SECOND_US)
             entry.left_us = max(entry.enter.at_us, fact.at_us - talked_us)
@@ -245,7 +253,7 @@ class _Call:
     def _cut_off(self, queue: str) -> _Open | None:
         """An answered entry that a restart seemed to end, and whose end was told after all."""
         entry = self.latest.get(queue)
-        answered = entry is not None and entry.outcome == EntryOutcome.ANSWERED
+        answered = entry is not None and entry.outcome == _ANSWERED
         return entry if entry is not None and answered and entry.cut_off else None
 
     def _exit(self, fact: CallFact) -> None:
@@ -275,7 +283,7 @@ class _Call:
     def _restart(self, fact: CallFact) -> None:
         for entry in self.open.values():
             if entry.left_us is None:
-                entry.outcome, entry.left_us = EntryOutcome.OTHER.value, fact.at_us
+                entry.outcome, entry.left_us = _LOST, fact.at_us
             entry.ended_us, entry.cut_off = fact.at_us, True
         self.open.clear()
 
@@ -297,7 +305,7 @@ def fold_call(facts: Sequence[CallFact], restarts: Sequence[CallFact] = ()) -> F
     `restarts` are those of its exchange from the call's first fact on. The facts may come in any
     order; an entry that is open without an answer at a restart is lost (`other`).
     """
-    ordered = sorted((*facts, *restarts)) if restarts else sorted(facts)
+    ordered = sorted((*facts, *restarts), key=IN_ORDER)
     call = _Call()
     first, count = 0, len(ordered)
     while first < count:

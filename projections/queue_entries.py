@@ -5,11 +5,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import asdict, astuple
 from sqlite_utils.migrations import Migrations
 
 from core.calls import ExchangeRestarted
 from core.vocabulary import CALLS, CENTRE
-from projections.call_facts import CALL_TOPICS, RESTART, CallFact, call_fact
+from projections.call_facts import ANSWER, CALL_TOPICS, END, RESTART, CallFact, call_fact
 from projections.entries import Entry, Folded, fold_call
 from projections.fact_store import FactStore, Kept
 from projections.groups import CATALOGUE_TOPICS, make_group_tables, write_catalogue
@@ -52,11 +53,15 @@ _COLUMNS: Final = {
     "superseded": int,
     "mark": int,
 }
-assert tuple(_COLUMNS)[3:] == Entry._fields
+assert tuple(_COLUMNS)[3:] == Entry.__struct_fields__
 _SQL_ENTRY: Final = (
     f"INSERT INTO entries ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
     " ON CONFLICT (id) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in tuple(_COLUMNS)[3:])
+)
+_SQL_SEEN: Final = (
+    "INSERT INTO agents_seen (exchange, agent, queue, seen_us) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (exchange, agent, queue) DO UPDATE SET seen_us = max(seen_us, excluded.seen_us)"
 )
 _SQL_OPEN_AT: Final = (
     "SELECT call FROM entries WHERE ended_us IS NULL AND entered_us <= :at AND exchange = :exchange"
@@ -100,6 +105,10 @@ def m001_entries(db: Database) -> None:
     db.table("restarts").create(
         {"exchange": str, "at_us": int, "shard": str, "seq": int}, pk=("exchange", "shard", "seq")
     )
+    db.table("agents_seen").create(
+        {"exchange": str, "agent": str, "queue": str, "seen_us": int},
+        pk=("exchange", "agent", "queue"),
+    )
     make_group_tables(db)
     db.create_view("entries_readable", _SQL_READABLE)
 
@@ -108,7 +117,7 @@ class QueueEntries:
     """The projection of calls. See `docs/reference/read-models.md` for its tables."""
 
     name = "queue_entries"
-    version = 1
+    version = 2
     topics = CALL_TOPICS | CATALOGUE_TOPICS | {ExchangeRestarted.TOPIC}
     migrations = _migrations
 
@@ -140,10 +149,11 @@ class QueueEntries:
         changed: dict[str, Kept[CallFact]] = {}
         for fed, fact in told:
             call = calls[fed.event.stream]
-            if fact is not None and all(fact.seq != known.seq for known in call.facts):
+            if fact is not None and _is_new(fact, call.facts):
                 call.facts.append(fact)
                 changed[call.stream] = call
         self._facts.save(db, changed.values())
+        _write_seen(db, told)
         self._write(db, changed.values())
         if restarts:
             self._restart(db, restarts)
@@ -178,7 +188,7 @@ class QueueEntries:
             first = call.id * ENTRIES_PER_CALL_MAX
             for n, entry in enumerate(folded.entries):
                 if n >= len(before) or before[n] != entry:
-                    rows.append((first + n, call.id, exchange, *entry))
+                    rows.append((first + n, call.id, exchange, *astuple(entry)))
             _write_rest(db, call, folded, first)
             call.written = folded
         db.conn.executemany(_SQL_ENTRY, rows)
@@ -211,13 +221,28 @@ class QueueEntries:
         return self._restarts
 
 
+def _write_seen(db: Database, told: Sequence[tuple[Fed, CallFact | None]]) -> None:
+    """When each agent last began or ended a talk in a queue: the latest of all, in any order."""
+    seen: dict[tuple[str, str, str], int] = {}
+    for fed, fact in told:
+        if fact is not None and fact.kind in {ANSWER, END} and fact.agent is not None:
+            key = (fed.event.stream.split("/", 2)[1], fact.agent, fact.queue)
+            seen[key] = max(seen.get(key, fact.at_us), fact.at_us)
+    db.conn.executemany(_SQL_SEEN, [(*key, at_us) for key, at_us in seen.items()])
+
+
+def _is_new(fact: CallFact, facts: Sequence[CallFact]) -> bool:
+    """Whether the fact is not there yet; they stand in the order in which they were told."""
+    return not facts or fact.seq > facts[-1].seq or all(fact.seq != known.seq for known in facts)
+
+
 def _write_rest(db: Database, call: Kept[CallFact], folded: Folded, first: int) -> None:
     """Orphans and calls not taken: seldom any, and rewritten where they may have changed."""
     before = call.written
     if before is None or (before and before.orphans != folded.orphans) or folded.orphans:
         db.table("orphans").delete_where("call = ?", [call.id])
         db.table("orphans").insert_all(
-            {"call": call.id, **orphan._asdict()} for orphan in folded.orphans
+            {"call": call.id, **asdict(orphan)} for orphan in folded.orphans
         )
     if before is None or (before and before.not_taken != folded.not_taken) or folded.not_taken:
         last = first + ENTRIES_PER_CALL_MAX

@@ -16,13 +16,14 @@ from projections.queue_entries import QueueEntries
 from projections.store import is_trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from projections.base import Projection
 
 _RETRY_S = 2.0
 _BUSY_S = 2.0
+_ATTEMPTS = 5  # a file that is swapped again and again is still opened
 
 
 def all_projections() -> Sequence[Projection]:
@@ -31,13 +32,14 @@ def all_projections() -> Sequence[Projection]:
 
 
 class ReadModels:
-    """Opens the files in `folder` for reading, and again when one was swapped.
+    """Opens the files in `folder` for reading, and again when one was swapped. Any thread may ask.
 
-    Any thread may ask.
+    `versions` are those that the queries are written for, by name; by default the product's own.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, versions: Mapping[str, int] | None = None) -> None:
         self.folder = folder
+        self._versions = versions or {each.name: each.version for each in all_projections()}
         self._local = threading.local()
         self._all: set[sqlite3.Connection] = set()
         self._lock = threading.Lock()
@@ -49,8 +51,7 @@ class ReadModels:
         Raises: Unavailable where there is no such file yet, or it cannot be read now.
         """
         try:
-            db = self._database(name, beside)
-            db.begin()
+            db = self._moment(name, beside)
             try:
                 yield db
             finally:
@@ -74,6 +75,23 @@ class ReadModels:
             self._all.clear()
         self._local = threading.local()
 
+    def _moment(self, name: str, beside: str | None) -> Database:
+        """A transaction on the file in use; looked up again where that was swapped meanwhile."""
+        for attempt in range(_ATTEMPTS):
+            db = self._database(name, beside)
+            try:
+                db.begin()
+                db.execute("SELECT count(*) FROM positions").fetchone()
+            except sqlite3.OperationalError:
+                db.rollback()
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                continue
+            if db is self._database(name, beside):
+                return db
+        msg = f"the read model {name} is being swapped again and again"
+        raise Unavailable(msg, neighbour=name, retry_after_s=_RETRY_S)
+
     def _database(self, name: str, beside: str | None) -> Database:
         names = (name,) if beside is None else (name, beside)
         paths = tuple(self._path(part) for part in names)
@@ -85,7 +103,7 @@ class ReadModels:
                 return known[1]
             self._shut(known[1])
         connection = sqlite3.connect(
-            f"file:{paths[0]}?mode=ro", uri=True, timeout=_BUSY_S, check_same_thread=False
+            f"{paths[0].as_uri()}?mode=ro", uri=True, timeout=_BUSY_S, check_same_thread=False
         )
         with self._lock:
             self._all.add(connection)
@@ -100,7 +118,12 @@ class ReadModels:
         if not link.is_file():
             msg = f"the read model {name} is not there yet"
             raise Unavailable(msg, neighbour=name, retry_after_s=_RETRY_S)
-        return link.resolve()
+        path = link.resolve()
+        version = self._versions.get(name)
+        if version is not None and f".v{version}." not in path.name:
+            msg = f"the read model {name} is being built in its new version"
+            raise Unavailable(msg, neighbour=name, retry_after_s=_RETRY_S)
+        return path
 
     def _shut(self, db: Database) -> None:
         with self._lock:

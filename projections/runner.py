@@ -75,7 +75,7 @@ class Runner:
     """Runs projections over a feed. Thread-safe; the files are written under one lock.
 
     `node` is a `Node` (then give its `loop`, or start on it), a `BlockingNode`, or any feed that is
-    only caught up with. Raises: sqlite3.OperationalError where a file cannot be opened at all.
+    only caught up with. Raises: Unavailable where a file cannot be opened at all.
     """
 
     def __init__(
@@ -284,8 +284,8 @@ class Runner:
     def rebuild(self, name: str, progress: Callable[[int, int], None] | None = None) -> None:
         """Build a projection's file anew beside the one in use, and swap it in.
 
-        `progress` gets commits done and in all. Raises: NotFound; what writing the new file raises
-        (it is then removed, and the one in use stays).
+        `progress` gets commits done and in all. Raises: NotFound, Unavailable (no space),
+        TooMuchParked; the new file is then removed, and the one in use stays.
         """
         slot = self._slot(name)
         fresh = slot.store.renew()
@@ -297,9 +297,12 @@ class Runner:
                 fresh.publish()
                 slot.store, slot.parked = fresh, len(fresh.parked())
                 slot.state, slot.reason, slot.retry_at = "behind", None, 0.0
-        except BaseException:
+        except BaseException as e:
             if slot.store is not fresh:
                 fresh.discard()
+            if is_trouble(e):
+                msg = f"the read model {name} could not be built anew ({e}); the former one stays"
+                raise Unavailable(msg, neighbour=name, retry_after_s=RETRY_S) from e
             raise
         former.close()
         self._tell(name, fresh.positions)

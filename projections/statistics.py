@@ -7,7 +7,7 @@ old intervals. Intervals are aligned to the epoch in UTC; rows carry the offset 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -46,6 +46,10 @@ _BY: Final[Mapping[str, tuple[str, str]]] = {
 }
 DIMENSIONS: Final = tuple(_BY)
 
+_CALLERS: Final = (
+    "count(DISTINCT e.caller_ref) AS unique_callers,"
+    " count(DISTINCT CASE e.outcome WHEN 'answered' THEN e.caller_ref END) AS callers_answered"
+)
 _SUMS: Final = ",\n".join(
     (
         "count(*) AS offered",
@@ -61,8 +65,7 @@ _SUMS: Final = ",\n".join(
         "total(e.wrap_up_s) AS wrap_up_s_sum",
         "sum(e.transferred) AS transferred",
         "sum(e.not_taken) AS not_taken",
-        "count(DISTINCT e.caller_ref) AS unique_callers",
-        "count(DISTINCT CASE e.outcome WHEN 'answered' THEN e.caller_ref END) AS callers_answered",
+        _CALLERS,
         "sum(e.mark & 3 = 0) AS live",
         "sum(e.mark & 3 = 1) AS local",
         "sum(e.mark & 3 = 2) AS paper",
@@ -245,8 +248,9 @@ def sums_by_group(
     groups = {
         row["about"]: counts_of(row) for row in db.query(sql.format("e.answer_group"), params)
     }
-    whole = [counts_of(row) for row in db.query(sql.format("0"), params)]
-    return groups, whole[0] if whole else Counts()
+    whole = sum(groups.values(), Counts())
+    callers = db.query(f"SELECT {_CALLERS} FROM entries e WHERE {_WITHIN}", params)
+    return groups, replace(whole, **next(iter(callers)))
 
 
 def _not_taken_by_agent(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-from core.errors import KontaktcenterError
+from core.errors import Corrupt, KontaktcenterError, Unavailable
 from core.limits import PROJECTION_PARKED_MAX
 
 if TYPE_CHECKING:
@@ -41,21 +41,28 @@ def m001_runner(db: Database) -> None:
     db.table("unknown_types").create({"type": str, "events": int}, pk="type")
 
 
-class TooMuchParked(Exception):
+class TooMuchParked(Corrupt):
     """More was parked than can be the fault of events: the program is at fault, and stops."""
 
 
 class Store:
-    """The file of one projection, for writing. One thread at a time."""
+    """The file of one projection, for writing. One thread at a time.
+
+    Raises: Unavailable where the file cannot be opened or made: no space, no right, another's lock.
+    """
 
     def __init__(self, folder: Path, projection: Projection) -> None:
         self.folder = folder
         self.projection = projection
         self.link = folder / f"{projection.name}.db"
-        folder.mkdir(parents=True, exist_ok=True)
         self.published = True
         self.set_aside: Path | None = None
-        self.path, self.db = self._start()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self.path, self.db = self._start()
+        except (sqlite3.Error, OSError) as e:
+            msg = f"the read model {self.link} cannot be opened ({e}); check its folder and space"
+            raise Unavailable(msg, neighbour=projection.name, retry_after_s=_BUSY_S) from e
         self.positions = self._read_positions()
 
     # --- the file ---------------------------------------------------------------------------------
@@ -109,12 +116,18 @@ class Store:
         found = re.fullmatch(rf"{name}\.v(\d+)\.g(\d+)\.db", path.name)
         return (int(found[1]), int(found[2])) if found else None
 
+    def _used(self) -> set[int]:
+        """Generations whose files are there, damaged ones too: a name is never used again."""
+        name = re.escape(self.projection.name)
+        pattern = re.compile(rf"{name}\.v\d+\.g(\d+)\.db(\.damaged)?")
+        return {int(f[1]) for p in self.folder.iterdir() if (f := pattern.fullmatch(p.name))}
+
     def _files(self) -> list[Path]:
         return [path for path in self.folder.iterdir() if self._parts(path) is not None]
 
     def _next_path(self) -> Path:
-        last = max((parts[1] for p in self._files() if (parts := self._parts(p))), default=0)
-        return self.folder / f"{self.projection.name}.v{self._version}.g{last + 1:06d}.db"
+        number = max(self._used(), default=0) + 1
+        return self.folder / f"{self.projection.name}.v{self._version}.g{number:06d}.db"
 
     def _remove_leftovers(self, current: Path | None) -> None:
         """What an earlier process was building when it was stopped."""

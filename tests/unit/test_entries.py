@@ -7,6 +7,7 @@ from itertools import permutations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from projections.call_facts import (
     ANSWER,
@@ -216,11 +217,11 @@ def test_of_two_marks_the_worse_stays_and_lateness_is_kept() -> None:
 # --- order ----------------------------------------------------------------------------------------
 def told(facts: list[CallFact]) -> list[CallFact]:
     """The facts as if they had been told in this order."""
-    return [fact._replace(seq=seq) for seq, fact in enumerate(facts, start=1)]
+    return [replace(fact, seq=seq) for seq, fact in enumerate(facts, start=1)]
 
 
 def rows(folded: Folded) -> list[Entry]:
-    return sorted((entry._replace(seq=0, n=0) for entry in folded.entries), key=repr)
+    return sorted((replace(entry, seq=0, n=0) for entry in folded.entries), key=repr)
 
 
 ONE_SECOND = [
