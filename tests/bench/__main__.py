@@ -1,4 +1,7 @@
-"""`make bench`: every figure of docs/performance.md, with machine and date. Usage: -m tests.bench [PART…]"""
+"""`make bench`: every figure of docs/performance.md, with machine and date.
+
+Usage: `python -m tests.bench [PART…]`; BENCH_ROUNDS says how many rounds, 3 by default.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ PARTS = ("commits", "judging", "reading", "imports", "board", "million")
 
 def main() -> int:
     """Run the named parts, or all."""
-    from bench.common import machine  # noqa: PLC0415 -- the path above comes first
+    from bench.common import machine
 
     wanted = sys.argv[1:] or PARTS
     unknown = [part for part in wanted if part not in PARTS]

@@ -51,7 +51,7 @@ def machine() -> str:
 def rounds(
     measures: dict[str, tuple[str, Callable[[], float]]], seed: int = 1
 ) -> dict[str, Figure]:
-    """Run each measure once a round, in another order each time: a noisy minute then hits all alike.
+    """Run each measure once a round, in another order each time: noise then hits all alike.
 
     Shape: `{name: (unit, measure)}`; a measure returns its figure.
     """
