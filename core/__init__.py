@@ -1,1 +1,1 @@
-"""The rules of a contact centre, pure, and one room that touches disk and broker: `core.eventlog`."""
+"""The rules of a contact centre, pure, and one room that touches the disk: `core.eventlog`."""

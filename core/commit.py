@@ -1,7 +1,8 @@
 """Commits, verdicts, ids, and the port through which anyone proposes (design §1).
 
-A *commit* is appended first and judged afterwards. What a house hands in is a `Draft`: events in clear,
-with the id made by whoever asks. The port seals, encodes and proposes it, and answers with a verdict.
+A *commit* is appended first and judged afterwards. What a house hands in is a `Draft`: events in
+clear, with the id made by whoever asks. The port seals, encodes and proposes it, and answers with a
+verdict.
 """
 
 from __future__ import annotations
@@ -64,16 +65,18 @@ def process_id(process: str, cause: str) -> UUID:
 
 
 def attempt_id(first: UUID, n: int) -> UUID:
-    """The id of the n-th attempt (n >= 1) after `first` was stale; whoever retries walks the same chain."""
+    """The id of the n-th attempt (n >= 1) after `first` was stale: one chain for all who retry."""
     return uuid5(first, str(n))
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened. Subclasses are frozen dataclasses with keyword defaults for later fields.
+    """Something that happened.
 
-    `TOPIC` is `noun.past_verb`, unique, never renamed. `SCHEMA` grows with each incompatible change, and
-    then the class has a pure static `upcast_v1_v2(data) -> data` for each step.
+    Subclasses are frozen dataclasses with keyword defaults for later fields.
+
+    `TOPIC` is `noun.past_verb`, unique, never renamed. `SCHEMA` grows with each incompatible
+    change, and then the class has a pure static `upcast_v1_v2(data) -> data` for each step.
     """
 
     TOPIC: ClassVar[str]
@@ -95,10 +98,12 @@ class Happened:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What somebody wants recorded. `asking` is what identifies the asking, in clear; the port keys it.
+    """What somebody wants recorded.
 
-    Shape: the events are all of one shard; none at all is a draft too (small print 4), and then `about`
-    names the stream whose shard it is judged in.
+    `asking` is what identifies the asking, in clear; the port keys it.
+
+    Shape: the events are all of one shard; none at all is a draft too (small print 4), and then
+    `about` names the stream whose shard it is judged in.
     """
 
     id: UUID
@@ -113,7 +118,10 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The commit is recorded. `seqs` are its events' dense numbers in the shard, `position` its own."""
+    """The commit is recorded.
+
+    `seqs` are its events' dense numbers in the shard, `position` its own.
+    """
 
     position: int
     seqs: range
@@ -191,14 +199,23 @@ class Answer:
 
 
 class Port(Protocol):
-    """The one way into the log, and back to what this node has judged. All on the node's own loop."""
+    """The one way into the log, and back to what this node has judged.
+
+    All on the node's own loop.
+    """
 
     async def propose(self, draft: Draft) -> Answer:
-        """Record `draft`; answers when this node has judged it. Raises: Refused, Unavailable, Corrupt."""
+        """Record `draft`; answers when this node has judged it.
+
+        Raises: Refused, Unavailable, Corrupt.
+        """
         ...
 
     async def propose_many(self, drafts: Sequence[Draft]) -> Sequence[Answer]:
-        """Record many at once; verdicts in the order of `drafts`. Drafts of one stream keep their order."""
+        """Record many at once; verdicts in the order of `drafts`.
+
+        Drafts of one stream keep their order.
+        """
         ...
 
     def load(self, stream: str) -> Sequence[Recorded]:
@@ -206,7 +223,7 @@ class Port(Protocol):
         ...
 
     def heads(self, streams: Iterable[str]) -> Mapping[str, int]:
-        """The last version of each of `streams` that has been seen; those never seen are left out."""
+        """The last version of each of `streams`; those never seen are left out."""
         ...
 
     def caller_ref(self, number: str) -> str:

@@ -1,4 +1,6 @@
-"""The rule of the log: what a commit's place in it means. Pure; the same on every node, for ever (design §1).
+"""The rule of the log: what a commit's place in it means.
+
+Pure; the same on every node, for ever (design §1).
 
 | the commit | verdict |
 | --- | --- |
@@ -8,8 +10,9 @@
 | its tracking position is not greater than the last of its name | `StaleVerdict` of that name |
 | otherwise | `Accepted`; its events get the shard's next numbers |
 
-A stream never seen may start at any version, 0 or more. An event without a version (a fact) gets the next.
-`judge` never looks into `data`: an event that one node does not know must not part the nodes.
+A stream never seen may start at any version, 0 or more. An event without a version (a fact) gets
+the next. `judge` never looks into `data`: an event that one node does not know must not part the
+nodes.
 """
 
 from __future__ import annotations
@@ -97,7 +100,7 @@ class State(Protocol):
 
 
 def judge(state: State, commit: ClaimedCommit) -> tuple[Verdict, tuple[int, ...]]:
-    """The verdict on the next commit of a shard, and the versions that its events get if accepted."""
+    """The verdict on the next commit of a shard, and its events' versions if accepted."""
     before = state.first_verdict(commit.id)
     if before is not None:
         intent, first = before

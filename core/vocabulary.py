@@ -71,7 +71,8 @@ KEYS = "keys"
 CASES_PREFIX = "cases."
 
 # Kinds of stream that live in the book of calls: ids from an exchange are unique for each shard, so
-# what comes from it must always go to the same book. Everything that is not a case either is the centre's.
+# what comes from it must always go to the same book. Everything that is not a case either is the
+# centre's.
 _KINDS_OF_CALLS = frozenset({"call", "exchange"})
 
 

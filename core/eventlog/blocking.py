@@ -1,4 +1,4 @@
-"""The thin blocking façade: a node on a loop of its own, in a thread, for the library and the command line."""
+"""The thin blocking façade: a node on a loop of its own, in a thread, for who cannot await."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ _T = TypeVar("_T")
 class BlockingNode:
     """A node whose every method blocks until it is done. Raises: what `Node` raises.
 
-    Calling it on its own loop's thread would wait for ever: that is a programmer's mistake and asserts.
+    Calling it on its own loop's thread would wait for ever: that is a programmer's mistake and
+    asserts.
     """
 
     def __init__(

@@ -1,7 +1,8 @@
 """Envelopes and commits as bytes: JSON that a person can read in thirty years (design §2).
 
-One record of the log is an envelope: the commits that were waiting when the writer became free. Judging
-needs little of a commit (`Claim`); whoever reads it later decodes the whole (`LoggedCommit`).
+One record of the log is an envelope: the commits that were waiting when the writer became free.
+Judging needs little of a commit (`Claim`); whoever reads it later decodes the whole
+(`LoggedCommit`).
 """
 
 from __future__ import annotations
@@ -45,7 +46,10 @@ class LoggedTracking(msgspec.Struct, frozen=True, gc=False):
 
 
 class LoggedCommit(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """One commit as the log holds it. `raises_format` is set by the commit that raises the format."""
+    """One commit as the log holds it.
+
+    `raises_format` is set by the commit that raises the format.
+    """
 
     id: UUID
     intent: str
@@ -97,7 +101,10 @@ class _ReadTracking(LoggedTracking, frozen=True, gc=False):
 
 
 class _ReadClaim(Claim, frozen=True, gc=False, kw_only=True):
-    """A commit as anyone may have written it. What does not have this frame is void, on every node."""
+    """A commit as anyone may have written it.
+
+    What does not have this frame is void, on every node.
+    """
 
     events: list[_ReadEvent]  # type: ignore[assignment]  # frozen: nobody puts another kind of event in
     tracking: _ReadTracking | None = None
@@ -150,7 +157,10 @@ class Unreadable(Exception):
 
 
 def encode_commit(commit: LoggedCommit) -> bytes:
-    """The commit's bytes. Raises: Refused where it is beyond a bound, Invalid where it is no commit."""
+    """The commit's bytes.
+
+    Raises: Refused where it is beyond a bound, Invalid where it is no commit.
+    """
     if len(commit.events) > COMMIT_EVENTS_MAX:
         msg = (
             f"a commit holds at most {COMMIT_EVENTS_MAX} events; this one has {len(commit.events)}"
@@ -172,7 +182,7 @@ def encode_commit(commit: LoggedCommit) -> bytes:
 
 
 def _check_numbers_and_times(commit: LoggedCommit) -> None:
-    """What others would find void must not be proposed: its proposer would have judged it otherwise."""
+    """What others would find void must not be proposed: we would have judged it otherwise."""
     if commit.recorded_at.tzinfo is None or any(
         e.occurred_at.tzinfo is None for e in commit.events
     ):
@@ -210,7 +220,8 @@ def decode_claims(body: bytes) -> list[Claim] | None:
         claims = _claims.decode(body).commits
     except _NOT_OURS:
         return None
-    # All ids in one go, each of the right length: a look at each by itself would cost as much as the decoding.
+    # All ids in one go, each of the right length: a look at each by itself would cost as much as
+    # the decoding.
     ids = [claim.id for claim in claims]
     if any(len(one) != _ID_CHARS for one in ids) or _ids.fullmatch("".join(ids)) is None:
         return None

@@ -48,7 +48,7 @@ class Flight:
     items: list[Item] = field(default_factory=list)
 
     def resolve(self, verdicts: Sequence[Verdict | None]) -> None:
-        """Tell the verdicts, in the order of the items; none at all where the whole record was void."""
+        """Tell the verdicts, in the order of the items; none where the whole record was void."""
         if len(verdicts) != len(self.items) or None in verdicts:
             msg = "the log's format was raised while this was under way: ask again with the same id"
             self.fail(Unavailable(msg, neighbour="log", retry_after_s=1))

@@ -1,4 +1,4 @@
-"""What has been judged, on its way into the index: batches, one after another, beside the judging."""
+"""What has been judged, on its way into the index: one batch at a time, beside the judging."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ _RETRY_S = 0.5
 class IndexWriter:
     """Writes the batches of one shard. All methods on the node's loop.
 
-    `on_indexed` is called after each batch that is there; `on_broken` once, where the file cannot be trusted.
+    `on_indexed` is called after each batch that is there; `on_broken` once, where the file cannot
+    be trusted.
     """
 
     def __init__(
@@ -61,7 +62,10 @@ class IndexWriter:
         return task
 
     async def flush(self) -> bool:
-        """Write what waits. After an error it is kept and tried again; the position stays where it was."""
+        """Write what waits.
+
+        After an error it is kept and tried again; the position stays where it was.
+        """
         until = self._state.next_offset  # not what is judged meanwhile: judging goes on beside this
         async with self._writing:
             while self._unwritten is not None or self._index.mark.next_offset < until:
@@ -80,7 +84,10 @@ class IndexWriter:
             await loop.run_in_executor(self._thread, self._index.write, *unwritten)
         except sqlite3.Error as e:
             if is_surroundings(e):
-                self.error = f"the index {self._index.path} cannot be written ({e}): free some space, check the disk"
+                self.error = (
+                    f"the index {self._index.path} cannot be written ({e}): free some space, "
+                    "check the disk"
+                )
                 self.soon(_RETRY_S)
             else:
                 self._broken(self._index.damaged(str(e)))
@@ -105,7 +112,8 @@ class IndexWriter:
     async def _finish_bulk(self) -> None:
         """Write the rest of a bulk load, make the look-ups, and only then read from the index.
 
-        Until then judging goes by memory alone, which holds everything; what is asked of the index waits.
+        Until then judging goes by memory alone, which holds everything; what is asked of the index
+        waits.
         """
         looked_up = False
         while self._index.bulk and not self._closed:
@@ -125,13 +133,19 @@ class IndexWriter:
             if not is_surroundings(e):
                 self._broken(self._index.damaged(str(e)))
                 raise self._index.damaged(str(e)) from e
-            self.error = f"the index {self._index.path} cannot be made ({e}): free some space, check the disk"
+            self.error = (
+                f"the index {self._index.path} cannot be made ({e}): free some space, check the "
+                "disk"
+            )
             await asyncio.sleep(_RETRY_S)
             return False
         return True
 
     async def settle(self) -> None:
-        """Return when all that was judged so far is in the index. Raises: Unavailable where it cannot be written."""
+        """Return when all that was judged so far is in the index.
+
+        Raises: Unavailable where it cannot be written.
+        """
         if self.finishing is not None:
             await asyncio.shield(self.finishing)
         if not await asyncio.shield(

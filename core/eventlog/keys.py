@@ -1,4 +1,6 @@
-"""The book of keys: one wrapped key for each record, tombstoned by an erasure. Not judged, no digest.
+"""The book of keys: one wrapped key for each record, tombstoned by an erasure.
+
+Not judged, no digest.
 
 On one machine it is a SQLite file of its own beside the log, so that a backup can keep keys apart.
 `secure_delete` overwrites what is erased, and the write-ahead log is emptied at once.
@@ -50,7 +52,7 @@ class KeyBook(Protocol):
         ...
 
     def erase(self, subjects: list[str], upto: int) -> int:
-        """Tombstone all keys of `subjects`, note the decisions' position `upto`; how many keys went."""
+        """Tombstone all keys of `subjects`, note the position `upto`; how many keys went."""
         ...
 
     def erased_upto(self) -> int:
@@ -114,7 +116,8 @@ class MemoryKeys:
 class SqliteKeys:
     """Keys in a SQLite file with `synchronous=FULL`.
 
-    Raises: Corrupt where the file is missing and must not be made (`may_make`), or is damaged; Unavailable.
+    Raises: Corrupt where the file is missing and must not be made (`may_make`), or is damaged;
+    Unavailable.
     """
 
     def __init__(self, path: Path, *, may_make: bool = True) -> None:
@@ -122,8 +125,10 @@ class SqliteKeys:
         self._lock = threading.Lock()
         if not may_make and not (path.exists() and path.stat().st_size):
             msg = (
-                f"the file of keys {path} is missing, and the log was made with one: restore it from the keys' "
-                "backup (kontaktcenter backup restore). Without it nothing that is sealed can be read again"
+                f"the file of keys {path} is missing, and the log was made with one: restore it "
+                "from the keys' "
+                "backup (kontaktcenter backup restore). Without it nothing that is sealed can be "
+                "read again"
             )
             raise Corrupt(msg)
         try:
@@ -157,7 +162,10 @@ class SqliteKeys:
         for start in range(0, len(names), _SUBJECTS_PER_QUERY):
             part = names[start : start + _SUBJECTS_PER_QUERY]
             marks = ",".join("?" * len(part))
-            sql = f"SELECT subject, id, wrapped FROM key WHERE wrapped IS NOT NULL AND subject IN ({marks})"
+            sql = (
+                "SELECT subject, id, wrapped FROM key WHERE wrapped IS NOT NULL AND subject IN "
+                f"({marks})"
+            )
             found.update(
                 (subject, (key_id, wrapped)) for subject, key_id, wrapped in self._run(sql, part)
             )
@@ -245,7 +253,8 @@ class SqliteKeys:
 
 def _lost(key_id: str) -> Corrupt:
     msg = (
-        f"the key {key_id} is not in the file of keys, and was not erased there: restore that file from the "
+        f"the key {key_id} is not in the file of keys, and was not erased there: restore that "
+        "file from the "
         "keys' backup (kontaktcenter backup restore)"
     )
     return Corrupt(msg, key=key_id)
@@ -316,7 +325,8 @@ class Keyring:
     def erase(self, subjects: list[str], upto: int) -> int:
         """Tombstone all keys of `subjects` in the book and drop them here; how many went. Blocking.
 
-        Dropped first, and the book held meanwhile: nothing new is sealed with a key that is on its way out.
+        Dropped first, and the book held meanwhile: nothing new is sealed with a key that is on its
+        way out.
         """
         with self._using:
             for subject in subjects:
@@ -331,7 +341,8 @@ class Keyring:
             return unwrap(key_id, wrapped, self._secret)
         except ValueError as e:
             msg = (
-                f"{e} ({key_id}): put the right city.key in place (KC_MASTER_KEY_FILE), or restore the file of "
+                f"{e} ({key_id}): put the right city.key in place (KC_MASTER_KEY_FILE), or "
+                "restore the file of "
                 "keys from the keys' backup"
             )
             raise Corrupt(msg, key=key_id) from e

@@ -32,11 +32,11 @@ class Log(Protocol):
         ...
 
     def append_now(self, body: bytes) -> int | None:
-        """As `append`, on the caller's thread; None, and nothing done, where that might take long."""
+        """As `append`, on the caller's thread; None, nothing done, where that might take long."""
         ...
 
     async def read(self, offset: int, limit: int, wait_s: float) -> Sequence[Record]:
-        """Records from `offset` on, at most `limit`; waits up to `wait_s` for the first, then empty.
+        """Records from `offset` on, at most `limit`; waits up to `wait_s` for the first.
 
         Raises: Corrupt on a damaged record or a gap, Unavailable.
         """

@@ -1,4 +1,7 @@
-"""A node: its shards, keys and index on one event loop. The `Port` of the product is implemented here."""
+"""A node: its shards, keys and index on one event loop.
+
+The `Port` of the product is implemented here.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,10 @@ class FeedCommit(NamedTuple):
 
 @dataclass(frozen=True)
 class NodeSettings:
-    """What a node needs to know. `log` is `memory:` or `sqlite:PATH`; `data` the folder of index and secret."""
+    """What a node needs to know.
+
+    `log` is `memory:` or `sqlite:PATH`; `data` the folder of index and secret.
+    """
 
     log: str
     data: Path
@@ -91,12 +97,15 @@ class Node:
         *,
         wait_for_index: bool = True,
     ) -> Node:
-        """Open the log and catch up with it. `progress` gets a shard's name, offsets done, offsets in all.
+        """Open the log and catch up with it.
 
-        Without `wait_for_index` a lost index is made in the background: facts are taken at once, and what
-        needs the index is answered with Unavailable until `settle` returns.
+        `progress` gets a shard's name, offsets done, offsets in all.
 
-        Raises: Refused (a URL or setting), InUse, Corrupt, NeedsUpgrade, Unavailable; each says what to do.
+        Without `wait_for_index` a lost index is made in the background: facts are taken at once,
+        and what needs the index is answered with Unavailable until `settle` returns.
+
+        Raises: Refused (a URL or setting), InUse, Corrupt, NeedsUpgrade, Unavailable; each says
+        what to do.
         """
         store, secret, keys = open_parts(settings)
         node = cls(settings, store, secret, keys)
@@ -219,13 +228,14 @@ class Node:
             for nth, h in enumerate(draft.events)
         ]
         commit = LoggedCommit(
-            draft.id, self.secret.intent(draft.asking), self.settings.clock(), draft.actor, draft.origin,
+            draft.id, self.secret.intent(draft.asking), self.settings.clock(), draft.actor,
+            draft.origin,
             events, draft.cause, draft.correlation,
         )  # fmt: skip
         return encode_commit(commit), claim_of(commit)
 
     async def propose_commit(self, book: str, commit: LoggedCommit) -> tuple[Verdict, str]:
-        """Record a commit whose events are already data, in one book; the verdict and the shard's name."""
+        """Record a commit whose events are data already, in one book; the verdict, the shard."""
         shard = await self.book(book)
         (verdict,) = await shard.propose([encode_commit(commit)], [claim_of(commit)])
         return verdict, shard.name
@@ -241,7 +251,10 @@ class Node:
             logged = commit.events[row.nth]
             event = decode_event(logged.type, logged.schema, logged.data)
             if event is None:
-                msg = f"{stream} holds an event of the unknown type {logged.type}: upgrade this program"
+                msg = (
+                    f"{stream} holds an event of the unknown type {logged.type}: upgrade this "
+                    "program"
+                )
                 raise Corrupt(msg)
             recorded.append(
                 Recorded(
@@ -297,7 +310,7 @@ class Node:
         }
 
     def read(self, shard: str, after: int, limit: int) -> list[FeedCommit]:
-        """Accepted commits with events after a position, ascending, at most `limit`; none beyond the index."""
+        """Accepted commits with events after a position, ascending, at most `limit`."""
         rows = self._indexes[shard].commits(after, limit)
         return [
             FeedCommit(shard, row.position, row.first_seq, decode_commit(row.raw)) for row in rows
@@ -340,7 +353,8 @@ class Node:
         done, known = self._keys.erased_upto(), self._shards[name].state.indexed
         if done > known:
             msg = (
-                f"the file of keys has followed {name} up to position {done}, but the log holds {known}: one of "
+                f"the file of keys has followed {name} up to position {done}, but the log holds "
+                f"{known}: one of "
                 "them is not the other's. Restore log and keys that belong together"
             )
             raise Corrupt(msg)
@@ -363,7 +377,10 @@ class Node:
 def _check_shards(books: Mapping[str, int]) -> None:
     for book, count in books.items():
         if count != 1:
-            msg = f"the log holds {count} shards of {book}, and on one machine there is one: restore a backup"
+            msg = (
+                f"the log holds {count} shards of {book}, and on one machine there is one: "
+                "restore a backup"
+            )
             raise Corrupt(msg)
 
 
@@ -372,7 +389,8 @@ def claim_of(commit: LoggedCommit) -> Claim:
     tracking = commit.tracking
     return Claim(
         str(commit.id), commit.intent, [ClaimEvent(e.stream, e.version) for e in commit.events],
-        LoggedTracking(tracking.name, tracking.position) if tracking else None, commit.raises_format,
+        LoggedTracking(tracking.name, tracking.position) if tracking else None,
+        commit.raises_format,
     )  # fmt: skip
 
 

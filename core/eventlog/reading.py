@@ -44,7 +44,8 @@ def check_genesis(body: bytes, wanted: Genesis, known: bytes | None) -> Genesis:
         )
     if found.format > FORMAT:
         raise NeedsUpgrade(
-            f"the log of {name} is of format {found.format} and this program knows {FORMAT}: upgrade it"
+            f"the log of {name} is of format {found.format} and this program knows {FORMAT}: "
+            "upgrade it"
         )
     if (found.book, found.shard, found.shards) != (wanted.book, wanted.shard, wanted.shards):
         raise Corrupt(
@@ -68,8 +69,10 @@ def check_tail(body: bytes, last_crc: int, name: str) -> None:
         commits = []
     if not commits or crc32(bytes(commits[-1])) != last_crc:
         raise Corrupt(
-            f"the log of {name} is not the one that this node has read: it was replaced by another, or by an "
-            "older copy that went on. Restore the right one; to accept this one, delete the index folder"
+            f"the log of {name} is not the one that this node has read: it was replaced by "
+            "another, or by an "
+            "older copy that went on. Restore the right one; to accept this one, delete the index "
+            "folder"
         )
 
 
@@ -78,7 +81,8 @@ def judge_record(
 ) -> list[Verdict | None]:
     """Judge the next record; verdicts in its order, none where the whole record is void.
 
-    With `replay` the verdicts are not wanted, and a bulk load may do a record of plain facts at once.
+    With `replay` the verdicts are not wanted, and a bulk load may do a record of plain facts at
+    once.
     """
     try:
         envelope = decode_envelope(record.body)

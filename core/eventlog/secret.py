@@ -15,17 +15,20 @@ _OTHERS = 0o077
 
 
 def load_secret(path: Path, *, may_make: bool, entropy: bytes) -> CitySecret:
-    """The city secret in `path`, 64 hex digits. Made there from `entropy` (32 bytes) where `may_make`.
+    """The city secret in `path`, 64 hex digits.
 
-    Raises: Corrupt where it is missing or unreadable though a log needs it, Refused where others may read
-    it, Unavailable.
+    Made there from `entropy` (32 bytes) where `may_make`.
+
+    Raises: Corrupt where it is missing or unreadable though a log needs it, Refused where others
+    may read it, Unavailable.
     """
     try:
         text = path.read_text(encoding="ascii").strip()
     except FileNotFoundError:
         if not may_make:
             msg = (
-                f"the city secret {path} is missing, and the log was made with one: put it back from its safe place. "
+                f"the city secret {path} is missing, and the log was made with one: put it back "
+                "from its safe place. "
                 "Without it nothing that is sealed can be read, and nothing can be recorded"
             )
             raise Corrupt(msg) from None
@@ -36,7 +39,10 @@ def load_secret(path: Path, *, may_make: bool, entropy: bytes) -> CitySecret:
     try:
         secret = CitySecret(bytes.fromhex(text))
     except ValueError as e:
-        msg = f"the city secret {path} is damaged: it must be {2 * SECRET_BYTES} hex digits. Put it back from its safe place"
+        msg = (
+            f"the city secret {path} is damaged: it must be {2 * SECRET_BYTES} hex digits. Put it "
+            "back from its safe place"
+        )
         raise Corrupt(msg) from e
     if path.stat().st_mode & _OTHERS:
         msg = f"the city secret {path} can be read by others: run chmod 600 on it"

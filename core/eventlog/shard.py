@@ -1,7 +1,7 @@
 """One shard on the node's loop: what waits is combined into one envelope, appended, then judged.
 
-The proposer is answered from the append's acknowledgement when its offset is the very next to judge, else
-when the reader has come there (design §1). Nothing else holds state about the log.
+The proposer is answered from the append's acknowledgement when its offset is the very next to
+judge, else when the reader has come there (design §1). Nothing else holds state about the log.
 """
 
 from __future__ import annotations
@@ -49,7 +49,10 @@ def _nothing() -> None:
 
 
 class Shard:
-    """One shard: proposes, judges, keeps the index. All methods on the node's loop unless they say otherwise."""
+    """One shard: proposes, judges, keeps the index.
+
+    All methods on the node's loop unless they say otherwise.
+    """
 
     def __init__(
         self, log: Log, index: Index, genesis: Genesis, on_indexed: Callable[[], None]
@@ -74,13 +77,16 @@ class Shard:
     async def open(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Read the log from the index's mark to its end. `progress` gets offsets done and in all.
 
-        Raises: Corrupt (another log, one that ends before our position, damage), NeedsUpgrade, Unavailable.
+        Raises: Corrupt (another log, one that ends before our position, damage), NeedsUpgrade,
+        Unavailable.
         """
         end = await self._log.end()
         if end < self.state.next_offset:
             msg = (
-                f"the log of {self.name} ends at {end}, before this node's position {self.state.next_offset}: "
-                "it was truncated or replaced. Restore the log; to accept the shorter one, delete the index folder"
+                f"the log of {self.name} ends at {end}, before this node's position "
+                f"{self.state.next_offset}: "
+                "it was truncated or replaced. Restore the log; to accept the shorter one, delete "
+                "the index folder"
             )
             raise Corrupt(msg)
         if end == 0:
@@ -88,7 +94,8 @@ class Shard:
         await self._read_genesis()
         await self._check_tail()
         collecting = gc.isenabled()
-        gc.disable()  # a bulk load makes millions of lasting objects, and would have them walked each time
+        # a bulk load makes millions of lasting objects, and would have them walked each time
+        gc.disable()
         try:
             await self._catch_up(progress)
         finally:
@@ -105,7 +112,7 @@ class Shard:
             self._start(self._read_on())
 
     async def _catch_up(self, progress: Callable[[int, int], None] | None) -> None:
-        """Judge up to the log's end: what it says that is, and what there really is to read, must agree."""
+        """Judge up to the log's end, which must be where it says and where reading ends."""
         writing: asyncio.Task[bool] | None = None
         while True:
             records = await self._log.read(self.state.next_offset, READ_RECORDS_MAX, 0)
@@ -122,7 +129,10 @@ class Shard:
             await asyncio.sleep(0)
         await self._indexed(writing)
         if self.state.next_offset > end and not self._log.shared:
-            msg = f"the log of {self.name} holds records beyond its end {end}: it is damaged. Restore the last backup"
+            msg = (
+                f"the log of {self.name} holds records beyond its end {end}: it is damaged. "
+                "Restore the last backup"
+            )
             raise Corrupt(msg)
 
     async def _indexed(self, writing: asyncio.Task[bool] | None) -> None:
@@ -144,14 +154,17 @@ class Shard:
             self.state.genesis, self.state.format = first[0].body, found.format
             self.state.next_offset = 1
         if self.state.format > FORMAT:
-            msg = f"the log of {self.name} has been raised to format {self.state.format}, and this program knows {FORMAT}: upgrade it"
+            msg = (
+                f"the log of {self.name} has been raised to format {self.state.format}, and this "
+                f"program knows {FORMAT}: upgrade it"
+            )
             raise NeedsUpgrade(msg)
 
     # --- proposing --------------------------------------------------------------------------------
     def propose(
         self, raws: Sequence[bytes], claims: Sequence[Claim]
     ) -> asyncio.Future[list[Verdict]]:
-        """Record these commits, in this order; resolves to their verdicts when this node has judged them.
+        """Record these commits, in this order; resolves to their verdicts when judged here.
 
         Raises: Unavailable where too much waits already, or what stopped the shard.
         """
@@ -254,7 +267,10 @@ class Shard:
                 self._gap = self._start(self._read_gap())
 
     def _judge_acked(self) -> None:
-        """Judge what was acknowledged and is next. What the index cannot be asked about yet stays for later."""
+        """Judge what was acknowledged and is next.
+
+        What the index cannot be asked about yet stays for later.
+        """
         while (due := self._acked.get(self.state.next_offset)) is not None:
             offset = self.state.next_offset
             try:
@@ -279,7 +295,7 @@ class Shard:
         return self.state.judge_commits(offset, [i.raw for i in items], [i.claim for i in items])
 
     async def _read_gap(self) -> None:
-        """Judge what lies before an acknowledged record: an earlier append whose outcome was unknown."""
+        """Judge what lies before an acknowledged record: an append of unknown outcome."""
         try:
             while self._acked and self.stopped is None:
                 try:
@@ -345,7 +361,10 @@ class Shard:
         return self.writer.error
 
     async def settle(self) -> None:
-        """Return when all that was judged so far is in the index. Raises: Unavailable where it cannot be written."""
+        """Return when all that was judged so far is in the index.
+
+        Raises: Unavailable where it cannot be written.
+        """
         await self.writer.settle()
 
     # --- closing ----------------------------------------------------------------------------------

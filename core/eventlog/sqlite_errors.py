@@ -33,9 +33,10 @@ SqliteErrors = (
 
 
 def schema_differs(conn: sqlite3.Connection, expected: Iterable[str]) -> str | None:
-    """What the file's own description lacks or has beyond the statements it was made by; None if nothing.
+    """What the file's own description lacks or has beyond what it was made by; None if nothing.
 
-    SQLite's checks go by that description: where a flipped bit makes a key a plain column, they find nothing.
+    SQLite's checks go by that description: where a flipped bit makes a key a plain column, they
+    find nothing.
     """
     rows = conn.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL").fetchall()
     found = {" ".join(str(row[0]).split()) for row in rows}
@@ -47,7 +48,8 @@ def schema_differs(conn: sqlite3.Connection, expected: Iterable[str]) -> str | N
 def is_surroundings(error: Exception) -> bool:
     """True for a full disk, missing rights and the like; False where the file itself is to blame.
 
-    The class of the exception does not tell: a missing table and a full disk are both OperationalError.
+    The class of the exception does not tell: a missing table and a full disk are both
+    OperationalError.
     """
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:  # raised by the module itself: a closed connection, an unfit parameter

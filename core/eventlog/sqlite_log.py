@@ -1,8 +1,8 @@
 """The log in one SQLite file: the embedded default. One row an envelope, WAL, `synchronous=FULL`.
 
-The file belongs to one process (an OS lock beside it). Writes run on one thread, one statement a record, so
-that each append is one transaction and one fsync. Every record carries a CRC-32: SQLite has no checksums of
-its own, and a flipped bit must stop the node, not become a fact.
+The file belongs to one process (an OS lock beside it). Writes run on one thread, one statement a
+record, so that each append is one transaction and one fsync. Every record carries a CRC-32: SQLite
+has no checksums of its own, and a flipped bit must stop the node, not become a fact.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class SqliteLog:
         return await self._store.on_writer(lambda: self._timed_append(body))
 
     def append_now(self, body: bytes) -> int | None:
-        """Append at once where this disk has lately taken less than handing over to a thread and back."""
+        """Append at once where this disk has lately been quicker than a thread and back."""
         store = self._store
         if store.append_s > APPEND_NOW_S_MAX or not store.writing.acquire(blocking=False):
             return None
@@ -102,7 +102,10 @@ class SqliteLog:
         return offset
 
     def _end_in_file(self) -> int:
-        """Where the file ends, after an append of which nobody knew the outcome. Raises: Unavailable."""
+        """Where the file ends, after an append of which nobody knew the outcome.
+
+        Raises: Unavailable.
+        """
         try:
             self._store.reopen_writer()
             last = self._store.writer.execute(self._sql_end).fetchone()[0]
@@ -153,7 +156,8 @@ class SqliteLog:
 class SqliteStore:
     """The file, its lock, its writing thread and its reading thread.
 
-    Raises, when opened: InUse, Refused (a durability that could lose something), NeedsUpgrade, Corrupt.
+    Raises, when opened: InUse, Refused (a durability that could lose something), NeedsUpgrade,
+    Corrupt.
     """
 
     def __init__(self, path: Path, *, synchronous: str = "FULL") -> None:
@@ -301,7 +305,10 @@ def _prepare(conn: sqlite3.Connection, path: Path) -> None:
     if tables and layout < LAYOUT:
         raise damaged(path, f"its header says layout {layout}")
     if tables and layout > LAYOUT:
-        msg = f"{path} was written by a newer program (layout {layout}; this one knows {LAYOUT}): upgrade this one"
+        msg = (
+            f"{path} was written by a newer program (layout {layout}; this one knows {LAYOUT}): "
+            "upgrade this one"
+        )
         raise NeedsUpgrade(msg)
     if tables:
         _check_description(conn, path)
@@ -309,7 +316,10 @@ def _prepare(conn: sqlite3.Connection, path: Path) -> None:
     conn.execute("PRAGMA synchronous=FULL")
     synchronous = conn.execute("PRAGMA synchronous").fetchone()[0]
     if mode != "wal" or synchronous != _SYNCHRONOUS_FULL:
-        msg = f"{path}: the disk does not allow WAL with synchronous=FULL (got {mode}, {synchronous}): use a local disk"
+        msg = (
+            f"{path}: the disk does not allow WAL with synchronous=FULL (got {mode}, "
+            f"{synchronous}): use a local disk"
+        )
         raise Refused(msg)
     if not tables:
         conn.execute("BEGIN IMMEDIATE")
@@ -343,7 +353,10 @@ def unavailable(error: Exception) -> Unavailable:
     if "full" in text:
         msg = "the log's disk is full: nothing was recorded; free some space and try again"
     else:
-        msg = f"the log cannot be written ({text}): nothing was recorded; check the disk and its rights"
+        msg = (
+            f"the log cannot be written ({text}): nothing was recorded; check the disk and its "
+            "rights"
+        )
     return Unavailable(msg, neighbour="log", retry_after_s=5)
 
 

@@ -1,6 +1,7 @@
-"""The fold of a shard in memory: heads, verdicts, position, digest, and what is not yet in the index.
+"""The fold of a shard in memory: heads, verdicts, position, digest, what is not indexed yet.
 
-Memory holds what is not indexed and a bounded cache of the rest; a miss asks the index (small print 7).
+Memory holds what is not indexed and a bounded cache of the rest; a miss asks the index (small
+print 7).
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _POSITION, _FIRST_SEQ = attrgetter("position"), attrgetter("first_seq")
 
 
 class TwoGenerations(Generic[_V]):
-    """A bounded cache: when the young generation is full it becomes the old one, and the old one goes.
+    """A bounded cache: a full young generation becomes the old one, and the old one goes.
 
     The old one goes only when all of it is in the index; None says that the index has no such key.
     """
@@ -150,8 +151,8 @@ class ShardState:
     ) -> list[Verdict | None]:
         """Judge the commits of the record at `offset`, which must be the next; None for a void one.
 
-        Raises: NeedsUpgrade where a commit raises the format beyond what this program knows; the record
-        is then not judged further, and the node has to stop.
+        Raises: NeedsUpgrade where a commit raises the format beyond what this program knows; the
+        record is then not judged further, and the node has to stop.
         """
         assert offset == self.next_offset, (offset, self.next_offset)
         self.prefetch(claims)
@@ -170,8 +171,9 @@ class ShardState:
     ) -> bool:
         """Judge a record of a bulk load whose commits are all single facts with ids never seen.
 
-        False, and nothing done, where that is not so. The outcome is that of `judge`, which a property
-        test compares; it is done for the whole record at once because a lost index waits for it.
+        False, and nothing done, where that is not so. The outcome is that of `judge`, which a
+        property test compares; it is done for the whole record at once because a lost index waits
+        for it.
         """
         assert offset == self.next_offset
         if not self.index.bulk or claims is None or not _single_facts(claims):
@@ -272,7 +274,10 @@ class ShardState:
         if wanted != self.format + 1:
             return
         if wanted > FORMAT:
-            msg = f"the log is of format {wanted} from here on and this program knows {FORMAT}: upgrade it"
+            msg = (
+                f"the log is of format {wanted} from here on and this program knows {FORMAT}: "
+                "upgrade it"
+            )
             raise NeedsUpgrade(msg)
         self.format = wanted
 
@@ -334,7 +339,10 @@ class ShardState:
         desc: bool = False,
         limit: int = -1,
     ) -> list[StreamRow]:
-        """The stream's events in order or back to front, also those not in the index yet. From any thread."""
+        """The stream's events in order or back to front, also those not in the index yet.
+
+        From any thread.
+        """
         # Before the index: what leaves here is there by then.
         fresh = [row for row in self.fresh.get(stream, ())[:] if gt < row.version <= lte]
         if not desc:
@@ -348,7 +356,10 @@ class ShardState:
         return rows if limit < 0 else rows[:limit]
 
     def commits_from(self, seq: int, limit: int) -> list[CommitRow]:
-        """Accepted commits from that of event `seq` on, also those not in the index yet. From any thread."""
+        """Accepted commits from that of event `seq` on, also those not in the index yet.
+
+        From any thread.
+        """
         if seq > self.seq:
             return []
         tail = self.tail  # before the index, as above

@@ -1,7 +1,7 @@
-"""The log against the index: everything is read and judged again, with plain dictionaries for a state.
+"""The log against the index: all is read and judged again, with plain dictionaries for a state.
 
-Nothing is shared with the state of a running shard but the rule itself, so that a fault in its caches, its
-shortcuts or its file shows as a difference.
+Nothing is shared with the state of a running shard but the rule itself, so that a fault in its
+caches, its shortcuts or its file shows as a difference.
 """
 
 from __future__ import annotations
@@ -40,16 +40,22 @@ _SQL_JUDGED = (
 _SQL_EVENTS = (
     "SELECT seq, stream, version, position, nth FROM event WHERE seq > ? AND seq <= ? ORDER BY seq"
 )
-_SQL_ASIDE = "SELECT log_offset, nth, kind, reason, raw FROM aside WHERE log_offset >= ? AND log_offset < ? ORDER BY 1, 2"
+_SQL_ASIDE = (
+    "SELECT log_offset, nth, kind, reason, raw FROM aside WHERE log_offset >= ? AND log_offset < "
+    "? ORDER BY 1, 2"
+)
 _SQL_TRACKING = "SELECT name, position FROM tracking ORDER BY name"
-_SQL_BEYOND = "SELECT (SELECT count(*) FROM judged WHERE position > ?), (SELECT count(*) FROM event WHERE seq > ?)"
+_SQL_BEYOND = (
+    "SELECT (SELECT count(*) FROM judged WHERE position > ?), (SELECT count(*) FROM event WHERE "
+    "seq > ?)"
+)
 
 Row = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """What the log says of one shard, and where the index differs: at most `FAULTS_TOLD_MAX` sentences."""
+    """What the log says of one shard, and where the index differs (`FAULTS_TOLD_MAX` at most)."""
 
     shard: str
     ok: bool
@@ -69,7 +75,7 @@ class Rows:
 
 
 class Refold:
-    """A shard's state in plain dictionaries, which `judge` asks; for a log that fits into memory."""
+    """A shard's state in plain dictionaries, which `judge` asks; the log fits into memory."""
 
     def __init__(self, genesis: Genesis, body: bytes) -> None:
         self.position, self.seq, self.offset = 0, 0, 1
@@ -176,7 +182,10 @@ class Refold:
 async def refold(
     log: Log, wanted: Genesis, upto: int, progress: Callable[[int, int], None] | None = None
 ) -> Refold:
-    """Judge a log's records before the offset `upto` with plain dictionaries. Raises: Corrupt, NeedsUpgrade."""
+    """Judge a log's records before the offset `upto` with plain dictionaries.
+
+    Raises: Corrupt, NeedsUpgrade.
+    """
     state = await _begin(log, wanted)
     while state.offset < upto:
         for record in await _some(log, state.offset, upto):
@@ -204,8 +213,9 @@ async def verify_shard(
 ) -> VerifyReport:
     """Judge the shard `name` anew and compare with this node's index of it, row by row.
 
-    The node may go on working: what is compared is the index as it stands at the beginning. `progress` gets
-    offsets done and in all. Raises: KeyError (no such shard), Corrupt (the log itself), Unavailable.
+    The node may go on working: what is compared is the index as it stands at the beginning.
+    `progress` gets offsets done and in all. Raises: KeyError (no such shard), Corrupt (the log
+    itself), Unavailable.
     """
     shard = node.shard(name)
     await shard.settle()
