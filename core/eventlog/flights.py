@@ -16,9 +16,17 @@ if TYPE_CHECKING:
 class Told(Protocol):
     """Whoever waits for verdicts: a future, or a thread's own way of waiting."""
 
-    def done(self) -> bool: ...  # noqa: D102 -- as a future's
-    def set_result(self, result: list[Verdict], /) -> None: ...  # noqa: D102
-    def set_exception(self, exception: BaseException, /) -> None: ...  # noqa: D102
+    def done(self) -> bool:
+        """Whether the outcome is known already."""
+        ...
+
+    def set_result(self, result: list[Verdict], /) -> None:
+        """They were judged."""
+        ...
+
+    def set_exception(self, exception: BaseException, /) -> None:
+        """They were not, or it is not known."""
+        ...
 
 
 @dataclass(slots=True)
