@@ -212,11 +212,7 @@ def router(services: Services, metrics: Metrics) -> APIRouter:
             raise Invalid(
                 f"the last part of the path may be: {', '.join(_SHIFT_VERBS)}", field="verb"
             )
-        given = {
-            name: value
-            for name in body.__struct_fields__
-            if (value := getattr(body, name)) is not None
-        }
+        given = {n: v for n in body.__struct_fields__ if (v := getattr(body, n)) is not None}
         try:
             command = command_class(**common, exchange=exchange, agent=agent, on=on, **given)
         except TypeError as e:

@@ -1,7 +1,4 @@
-"""A node: its shards, keys and index on one event loop.
-
-The `Port` of the product is implemented here.
-"""
+"""A node: its shards, keys and index on one event loop; the product's `Port`."""
 
 from __future__ import annotations
 
@@ -229,8 +226,7 @@ class Node:
         ]
         commit = LoggedCommit(
             draft.id, self.secret.intent(draft.asking), self.settings.clock(), draft.actor,
-            draft.origin,
-            events, draft.cause, draft.correlation,
+            draft.origin, events, draft.cause, draft.correlation,
         )  # fmt: skip
         return encode_commit(commit), claim_of(commit)
 
@@ -251,10 +247,7 @@ class Node:
             logged = commit.events[row.nth]
             event = decode_event(logged.type, logged.schema, logged.data)
             if event is None:
-                msg = (
-                    f"{stream} holds an event of the unknown type {logged.type}: upgrade this "
-                    "program"
-                )
+                msg = f"{stream} holds the unknown event {logged.type}: upgrade this program"
                 raise Corrupt(msg)
             recorded.append(
                 Recorded(
