@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from core.errors import Invalid
-from projections.indices import ClosedCase, FirstContact, complaint_level, first_contact
+from projections.indices import ClosedCase, FirstContact, first_contact
 from projections.read_models import positions_of
 from projections.times import SECOND_US, micros
 
@@ -34,6 +34,11 @@ _SQL_COUNTS: Final = """
     FROM cases WHERE registered_us >= :first AND registered_us < :last
         AND (:authority IS NULL OR authority = :authority)
     GROUP BY 1 ORDER BY 1
+"""
+_SQL_COMPLAINTS: Final = """
+    SELECT total(complaint), total(contact IS NULL) FROM cases
+    WHERE registered_us >= :first AND registered_us < :last
+        AND (:authority IS NULL OR authority = :authority)
 """
 # A return is another case of the same caller and type: what is registered again is asked again.
 _SQL_CLOSED: Final = """
@@ -108,14 +113,14 @@ def first_contact_of(
         return first_contact(_closed(db, {**period.params(), "case_type": case_type}), now)
 
 
-def complaint_level_of(read_models: ReadModels, period: CasePeriod) -> float | None:
-    """Complaints for each 1,000 cases registered in a period: every case is a contact.
+def complaints_of(read_models: ReadModels, period: CasePeriod) -> tuple[int, int]:
+    """Complaints among the cases registered in a period, and how many came without a call.
 
     Raises: Unavailable.
     """
-    _, rows = case_counts(read_models, period, "authority")
-    complaints = sum(row.complaints for row in rows)
-    return complaint_level(complaints, sum(row.registered for row in rows))
+    with read_models.snapshot("case_figures") as db:
+        row = db.execute(_SQL_COMPLAINTS, period.params()).fetchone()
+        return int(row[0]), int(row[1])
 
 
 def search_cases(

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from core.errors import Invalid
-from projections.kpi import OUTCOMES, Counts, service_levels, value
+from projections.kpi import BY_ID, OUTCOMES, SERVICE_LEVELS, Counts, service_levels, value
 from projections.read_models import positions_of
 from projections.times import HOUR_S, SECOND_US, iso, micros, plain
 
@@ -166,6 +166,18 @@ def counted_json(c: Counts) -> dict[str, Any]:
     }
 
 
+FORMULAS: Final[Mapping[str, str]] = {
+    **{f"service_level.{key}": kpi.formula for key, kpi in SERVICE_LEVELS.items()},
+    "availability": BY_ID["availability_raw"].formula,
+    "availability_net": BY_ID["availability_net"].formula,
+    "abandonment": BY_ID["abandonment_raw"].formula,
+    "abandonment_net": BY_ID["abandonment_net"].formula,
+    "asa_s": BY_ID["asa_s"].formula,
+    "wait_s_max": BY_ID["longest_wait_s"].formula,
+    "unique_callers": BY_ID["unique_callers"].formula,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class StatisticsAnswer:
     """Rows by interval, then by what was asked; `total` is the same over the whole period.
@@ -189,6 +201,7 @@ class StatisticsAnswer:
             "answer_within_s": plain(self.query.answer_within_s),
             "short_abandon_s": plain(self.query.short_abandon_s),
             "interval_s": self.query.interval_s,
+            "formulas": dict(FORMULAS),
             "orphans": dict(self.orphans),
         }
 

@@ -19,11 +19,11 @@ from core.vocabulary import call_stream, case_stream, catalogue_stream
 from projections.case_queries import (
     CasePeriod,
     case_counts,
-    complaint_level_of,
     first_contact_of,
     search_cases,
     search_types,
 )
+from projections.key_figures import key_figures
 from projections.statistics import StatisticsQuery, statistics
 
 if TYPE_CHECKING:
@@ -96,10 +96,20 @@ def test_an_owner_gets_its_own_figures_alone(figures: Figures) -> None:
 
 @pytest.mark.requirement("R39")
 def test_the_complaint_level_of_no_contacts_is_no_value(figures: Figures) -> None:
-    assert complaint_level_of(figures.models, CasePeriod()) is None
+    def level() -> tuple[float | None, str]:
+        found = {f.id: f for f in key_figures(figures.models, NOW - hour, NOW + hour, NOW)}
+        return found["complaint_level"].value, found["complaint_level"].formula
+
+    hour = timedelta(hours=1)
+    assert level() == (None, "complaints / contacts * 1000")
+    figures.tell([(CALL, CallQueued("kris", "g"), NOW), (CALL, CallAnswered("kris", "A1"), NOW)])
     for n in range(4):
-        figures.tell(registered(f"K-{n}", complaint=n == 0))
-    assert complaint_level_of(figures.models, CasePeriod()) == 250
+        contact = CALL if n == 0 else None
+        figures.tell(registered(f"K-{n}", contact=contact, complaint=n == 0))
+    assert level()[0] == 250  # one of a call and three that came in writing
+    everything = key_figures(figures.models, NOW - hour, NOW + hour, NOW)
+    assert all(figure.formula and figure.as_json()["name_sv"] for figure in everything)
+    assert {"fcr", "occupancy_clipped", "aht_s", "sl_5"} <= {figure.id for figure in everything}
 
 
 @pytest.mark.requirement("R7")

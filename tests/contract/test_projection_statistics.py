@@ -80,6 +80,8 @@ def test_a_row_has_the_keys_that_other_programs_expect_in_their_order(figures: F
     assert list(answer["rows"][0]) == KEYS
     assert list(answer["total"][0]) == KEYS
     assert answer["as_of"] == {"calls/0": 1}
+    levels = answer["rows"][0]["service_level"]
+    assert all(answer["formulas"][f"service_level.{key}"] for key in levels)
 
 
 def test_each_outcome_has_its_own_counter_and_they_add_up(figures: Figures) -> None:
