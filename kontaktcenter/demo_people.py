@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from core.calls import CallWrappedUp
 from core.cases import CaseCategorised, CaseClosed, CaseRegistered
 from core.commit import Draft, Event, Happened, import_id
-from core.shifts import AgentAvailable, AgentSignedOff, AgentSignedOn
+from core.shifts import AgentAvailable, AgentSignedOff, AgentSignedOn, WrapUpStarted
 from core.taxonomy import ANY_AUTHORITY
 from core.vocabulary import Channel, WrapUpOutcome, call_stream, case_stream, shift_stream
 
@@ -51,10 +51,14 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """Something that a simulated agent will do at a time of the demo's clock."""
+    """Something that a simulated agent will do at a time of the demo's clock.
+
+    `frees` names the agent who is then free again, unless another call or a pause came meanwhile.
+    """
 
     at: datetime
     draft: Draft
+    frees: str | None = None
 
 
 def _draft(agent: str, at: datetime, key: str, *happened: tuple[str, Event]) -> Draft:
@@ -107,11 +111,30 @@ def after_call(call: Answered, directory: Directory, dice: random.Random) -> lis
     done_at = call.ended_at + timedelta(seconds=wrap_up_s)
     stream = call_stream(EXCHANGE, call.uniqueid)
     key = f"wrap/{call.uniqueid}/{call.queue}"
-    plans = [Planned(done_at, _draft(call.agent, done_at, key, (stream, wrapped)))]
+    plans = [
+        Planned(done_at, _draft(call.agent, done_at, key, (stream, wrapped))),
+        *_after_call_work(call, stream, done_at),
+    ]
     types = _types_of(directory, group)
     if types and dice.random() < _REGISTERED:
         plans += _case(call, done_at, dice.choice(types), dice)
     return plans
+
+
+def _after_call_work(call: Answered, stream: str, done_at: datetime) -> list[Planned]:
+    begun, done = WrapUpStarted(call.agent, call=stream), AgentAvailable(call.agent)
+    shifts = [
+        shift_stream(EXCHANGE, call.agent, f"{at:%Y-%m-%d}") for at in (call.ended_at, done_at)
+    ]
+    key = f"work/{call.uniqueid}/{call.queue}"
+    return [
+        Planned(call.ended_at, _draft(call.agent, call.ended_at, key, (shifts[0], begun))),
+        Planned(
+            done_at,
+            _draft(call.agent, done_at, f"{key}/done", (shifts[1], done)),
+            frees=call.agent,
+        ),
+    ]
 
 
 def _types_of(directory: Directory, group: AnswerGroup) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from kontaktcenter.demo_recording import next_start
 from telephony.importer import Importer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from core.commit import Port
     from core.taxonomy import Directory
@@ -37,14 +37,22 @@ class Player:
     """Plays a recording again and again into a port, at the speed of a clock."""
 
     def __init__(
-        self, port: Port, directory: Directory, recording: Recording, clock: DemoClock
+        self,
+        port: Port,
+        directory: Directory,
+        recording: Recording,
+        clock: DemoClock,
+        tick_s: float = _TICK_S,
     ) -> None:
         self._port, self._directory = port, directory
         self._recording, self._clock = recording, clock
+        self._tick_s = tick_s
         self._importer = Importer(port, EXCHANGE, directory)
         self._plans: list[_Waiting] = []
         self._planned = 0
         self._line_no = 1
+        self._paused: set[str] = set()
+        self._busy: dict[str, datetime] = {}  # until when an agent works on after the last call
 
     async def play(self, *, once: bool = False) -> None:
         """Play until cancelled; with `once`, until the recording is over.
@@ -64,6 +72,7 @@ class Player:
     async def _one(self, start: datetime) -> None:
         dice = random.Random(start.isoformat())
         agents = self._recording.agents()
+        self._paused.clear()
         self._plan(sign_on(agents, start))
         self._plan(sign_off(agents, f"{start:%Y-%m-%d}", start + self._recording.lasts))
         rows = list(self._recording.played_from(start))
@@ -74,11 +83,12 @@ class Player:
                 taken += 1
             await self._take(rows[first:taken], dice)
             await self._act(now)
-            await asyncio.sleep(_TICK_S)
-        while self._clock() < start + self._recording.lasts:
-            await self._act(self._clock())
-            await asyncio.sleep(_TICK_S)
-        await self._act(start + self._recording.lasts)
+            await asyncio.sleep(self._tick_s)
+        end = start + self._recording.lasts
+        while (now := self._clock()) < end:
+            await self._act(now)
+            await asyncio.sleep(self._tick_s)
+        await self._act(end)
 
     async def _take(self, rows: Sequence[Due], dice: random.Random) -> None:
         if not rows:
@@ -86,24 +96,31 @@ class Player:
         await self._importer.take(_SOURCE, self._line_no, [row.line.encode() for row in rows])
         await self._importer.settle()
         self._line_no += len(rows)
-        for call in _ended(rows):
-            self._plan(after_call(call, self._directory, dice))
+        for row in rows:
+            _epoch, uniqueid, queue, member, event = row.line.split("|")[:5]
+            if event in _ENDS:
+                call = Answered(uniqueid, queue, member, row.at)
+                self._plan(after_call(call, self._directory, dice))
+            elif event == "PAUSEALL":
+                self._paused.add(member)
+            elif event == "UNPAUSEALL":
+                self._paused.discard(member)
 
     def _plan(self, plans: Sequence[Planned]) -> None:
         for plan in plans:
             self._planned += 1
+            if plan.frees is not None:
+                self._busy[plan.frees] = plan.at
             heapq.heappush(self._plans, _Waiting(plan.at, self._planned, plan))
 
     async def _act(self, now: datetime) -> None:
         due = []
         while self._plans and self._plans[0].at <= now:
-            due.append(heapq.heappop(self._plans).plan.draft)
+            plan = heapq.heappop(self._plans).plan
+            if plan.frees is None or self._free(plan.frees, plan.at):
+                due.append(plan.draft)
         if due:
             await self._port.propose_many(due)
 
-
-def _ended(rows: Sequence[Due]) -> Iterator[Answered]:
-    for row in rows:
-        _epoch, call, queue, member, event = row.line.split("|")[:5]
-        if event in _ENDS:
-            yield Answered(call, queue, member, row.at)
+    def _free(self, agent: str, at: datetime) -> bool:
+        return agent not in self._paused and self._busy[agent] <= at

@@ -29,10 +29,10 @@ def print_statistics(result: Mapping[str, Any]) -> None:
         hint(_("There is nothing in this period."))
         return
     head = [_("group"), _("from"), *_figure_names()]
-    table(head, [[str(row[by]), _clock(row["from"]), *_figures(row)] for row in rows], 2)
+    table(head, [[_name(row[by]), _clock(row["from"]), *_figures(row)] for row in rows], 2)
     say("")
     head = [_("the whole period"), *_figure_names()]
-    table(head, [[str(row[by]), *_figures(row)] for row in result["total"]])
+    table(head, [[_name(row[by]), *_figures(row)] for row in result["total"]])
 
 
 def _first_column(result: Mapping[str, Any]) -> str:
@@ -69,6 +69,10 @@ def _figures(row: Mapping[str, Any]) -> list[str]:
         _share(row["service_level"]["of_offered"]),
         _share(row["availability"]),
     ]
+
+
+def _name(value: object) -> str:
+    return "–" if value is None else str(value)
 
 
 def _seconds(value: float | None) -> str:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from project import ROOT
 
 from core.calls import CallWrappedUp
 from core.cases import CaseRegistered
+from core.commit import Accepted, Answer, Draft, Recorded
 from core.taxonomy import Directory, read_taxonomy
 from kontaktcenter import demo_people
 from kontaktcenter.demo_clock import DemoClock
+from kontaktcenter.demo_player import Player
 from kontaktcenter.demo_recording import Recording, next_start, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
 
 START = datetime(2027, 1, 1, 12, tzinfo=UTC)
 FILE = ROOT / "kontaktcenter" / "data" / "crisis.queue_log"
@@ -41,10 +49,7 @@ def test_every_row_of_the_recording_is_played_at_its_own_distance_from_the_first
     assert len(played) == 3105
     assert played[0].at == START
     assert played[-1].at == START + timedelta(seconds=652)
-    assert (
-        played[1].line
-        == f"{began + 7}|{began + 6}.1|bygg|NONE|ENTERQUEUE||0700003128|1"
-    )
+    assert played[1].line == f"{began + 7}|{began + 6}.1|bygg|NONE|ENTERQUEUE||0700003128|1"
 
 
 def test_played_where_it_was_recorded_it_is_the_file_itself(recording: Recording) -> None:
@@ -128,3 +133,59 @@ def test_nothing_is_registered_for_an_excluded_group(directory: Directory) -> No
     call = demo_people.Answered("1.5", "social_vidare", "Agent 101", START)
 
     assert demo_people.after_call(call, directory, random.Random(7)) == []
+
+
+class Recorder:
+    """A port that keeps what is proposed; enough of `core.commit.Port` for the demo's player."""
+
+    def __init__(self) -> None:
+        self.drafts: list[Draft] = []
+
+    async def propose(self, draft: Draft) -> Answer:
+        return (await self.propose_many([draft]))[0]
+
+    async def propose_many(self, drafts: Sequence[Draft]) -> Sequence[Answer]:
+        self.drafts += drafts
+        return [Answer(Accepted(1, range(1, 2)), "calls/0") for _draft in drafts]
+
+    def load(self, stream: str) -> Sequence[Recorded]:
+        return []
+
+    def heads(self, streams: Iterable[str]) -> Mapping[str, int]:
+        return {}
+
+    def caller_ref(self, number: str) -> str:
+        return f"ref-{number}"
+
+
+def test_played_once_every_row_becomes_a_fact_at_its_time_and_agents_work_after_calls(
+    recording: Recording, directory: Directory
+) -> None:
+    port, now = Recorder(), [0.0]
+    clock = DemoClock(START, 1000, lambda: now[0])
+
+    async def main() -> None:
+        player = Player(port, directory, recording, clock, tick_s=0)
+        playing = asyncio.create_task(player.play(once=True))
+        while not playing.done():
+            now[0] += 0.002  # two seconds of the demo's clock for each turn of the loop
+            await asyncio.sleep(0)
+        await playing
+
+    asyncio.run(main())
+
+    happened = [h for draft in port.drafts for h in draft.events]
+    kinds = Counter(h.event.TOPIC for h in happened)
+    assert (kinds["call.queued"], kinds["call.answered"], kinds["call.abandoned"]) == (
+        1352,
+        349,
+        756,
+    )
+    assert kinds["shift.signed_on"] == kinds["shift.signed_off"] == 12
+    assert kinds["call.wrapped_up"] == kinds["shift.wrap_up_started"] == 349
+    assert kinds["case.registered"] == kinds["case.categorised"] > 100
+    assert 0 < kinds["case.closed"] <= kinds["case.registered"]
+    began = min(h.occurred_at for h in happened)
+    assert began >= START
+    assert max(h.occurred_at for h in happened) == began + recording.lasts
+    assert len({draft.id for draft in port.drafts}) == len(port.drafts)
