@@ -26,6 +26,7 @@ _BLANK: dict[str, Any] = {
     "answer_group": "",
     "name": "",
     "known": True,
+    "talking": 0,
     "waiting": 0,
     "longest_wait_s": None,
     "status": "quiet",
@@ -92,7 +93,7 @@ class Page:
         }
 
     def _row(self, group: Mapping[str, Any]) -> dict[str, object]:
-        f, hour, agents = self._f, group["last_hour"], group.get("agents") or {}
+        f, hour, free = self._f, group["last_hour"], group["agents"].get("available", 0)
         return {
             "id": group["answer_group"],
             "name": group["name"],
@@ -107,7 +108,7 @@ class Page:
             "level_worked": self._worked(hour),
             "offered": f.whole(hour["offered"]),
             "abandonment": f.share(hour["abandonment"]),
-            "agents": f"{f.whole(agents.get('available'))} / {f.whole(agents.get('talking'))}",
+            "agents": f"{f.whole(free)} / {f.whole(group['talking'])}",
         }
 
     def _worked(self, hour: Mapping[str, Any]) -> str:

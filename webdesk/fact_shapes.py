@@ -151,14 +151,18 @@ def to_event(fact: Fact, directory: Directory, caller_ref: Callable[[str], str])
     if "agent" in names:
         if member is None and names["agent"].required:
             raise Invalid(f"member: {kind} names one", field="member")
-        masked = lambda m: f"tel-{caller_ref(m[0])[:12]}"  # noqa: E731 -- a number in a name is somebody's
-        given["agent"] = None if member is None else _NUMBER_IN_MEMBER.sub(masked, member)
+        given["agent"] = None if member is None else _masked(member, caller_ref)
     if event_class in (CallQueued, CallRefused) and queue is not None:
         group = directory.group_of_queue(queue)
         given["group"], given["group_known"] = group.id, group.known
     _take_caller(given, queue, directory, caller_ref)
     _leave_out(given, event_class)
     return event_class(**given)
+
+
+def _masked(member: str, caller_ref: Callable[[str], str]) -> str:
+    """The member's name; a telephone number in it, which is somebody's, gives way to its hash."""
+    return _NUMBER_IN_MEMBER.sub(lambda m: f"tel-{caller_ref(m[0])[:12]}", member)
 
 
 def _decode(fact: Fact, kind: str) -> msgspec.Struct:

@@ -70,7 +70,7 @@ class Guards:
         try:
             refused = self._refusal(scope)
             await (refused or self._app)(scope, receive, out)
-        except Exception as e:  # noqa: BLE001 -- the process's edge: no fault of ours may show its insides
+        except Exception as e:  # noqa: BLE001 -- the edge: no fault shows its insides
             _LOG.error("request.failed", route=_route(scope), error=type(e).__name__)
             if status == 0:
                 await unforeseen()(scope, receive, out)

@@ -38,7 +38,8 @@ def environments() -> dict[str, Environment]:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        environment.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined]
+        install = environment.install_gettext_translations  # type: ignore[attr-defined]
+        install(catalogue(language), newstyle=True)
         environment.globals["assets"] = assets.address
         environment.globals["language"] = language
         environment.globals["other_language"] = next(x for x in LANGUAGES if x != language)

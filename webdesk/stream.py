@@ -29,6 +29,7 @@ SEND_S_MAX: Final = (
     30.0  # a client that takes nothing for so long is let go: its place is another's
 )
 _LAST_ID_CHARS_MAX: Final = 4_000
+_DIGITS_MAX: Final = 18  # of a position: 64 bits
 _LOG = structlog.get_logger("webdesk.stream")
 
 
@@ -40,7 +41,7 @@ def parse_last_id(text: str | None) -> dict[str, int]:
     for part in text.split(","):
         shard, colon, position = part.strip().rpartition(":")
         book, dot, number = shard.rpartition(".")
-        digits = position.isascii() and position.isdigit() and len(position) <= 18  # noqa: PLR2004 -- 64 bits
+        digits = position.isascii() and position.isdigit() and len(position) <= _DIGITS_MAX
         if not (colon and dot and book and number.isdigit() and digits):
             return {}
         found[f"{book}/{number}"] = int(position)

@@ -65,7 +65,7 @@
     set(named(row, "level_worked"), worked(hour, target));
     set(named(row, "offered"), f.whole(hour.offered));
     set(named(row, "abandonment"), f.share(hour.abandonment));
-    set(named(row, "agents"), `${f.whole(group.agents?.available)} / ${f.whole(group.agents?.talking)}`);
+    set(named(row, "agents"), `${f.whole(group.agents.available ?? 0)} / ${f.whole(group.talking)}`);
   }
 
   function newRow(group) {

@@ -17,7 +17,7 @@ const chart = (() => {
       font: `${parseFloat(getComputedStyle(document.documentElement).fontSize) * 0.78}px ${colour("--font")}` };
     return {
       width: place.clientWidth, height: place.clientHeight, legend: { show: false }, cursor: { show: false },
-      padding: [10, 6, 0, 0],
+      padding: [10, 20, 0, 0],
       scales: { y: { range: (u, low, high) => [0, Math.max(5, Math.ceil((high ?? 0) * 1.1))] } },
       axes: [
         { ...axis, space: 64, values: (u, at) => at.map((s) => formats.minute(s * 1000)) },
