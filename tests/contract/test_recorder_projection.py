@@ -32,6 +32,13 @@ class SeenProjection(Projection[Seen]):
         self.view.insert_tracking(tracking)
 
 
+class Account(Aggregate):
+    """An aggregate whose id is given."""
+
+    def __init__(self, id: UUID) -> None:  # noqa: A002 -- the library's word
+        self._id = id
+
+
 def save(app: Application[UUID], more: int) -> int:
     aggregate = Aggregate()
     for _ in range(more):
@@ -65,3 +72,17 @@ def test_a_runner_beside_an_application_sees_its_events_once(tmp_path: Path) -> 
         ) as runner:
             runner.wait(last, timeout=10)
         assert Seen.versions == [1, 2, 3, 1, 2, 1, 1]
+
+
+def test_a_save_with_a_commit_id_may_be_repeated(tmp_path: Path) -> None:
+    env = {
+        "PERSISTENCE_MODULE": "core.eventlog.recorder",
+        "KC_LOG": f"sqlite:{tmp_path}/log.db",
+    }
+    asked = {"commit_id": UUID(int=7), "intent": "open an account"}
+    with Application[UUID](env) as app:
+        account = Account(id=UUID(int=1))
+        first = app.save(account, **asked)
+        again = app.save(Account(id=UUID(int=1)), **asked)  # decided anew, a moment later
+        assert [r.notification.id for r in again] == [r.notification.id for r in first] == [1]
+        assert len(list(app.events.get(account.id))) == 1
