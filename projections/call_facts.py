@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import timedelta
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
@@ -136,8 +135,10 @@ _HOT: Final[dict[tuple[str, int], Callable[[msgspec.Raw], object]]] = {
 def _decoded(logged: LoggedEvent) -> object | None:
     hot = _HOT.get((logged.type, logged.schema))
     if hot is not None:
-        with suppress(msgspec.MsgspecError):  # the codec says what is wrong with it
+        try:
             return hot(logged.data)
+        except msgspec.MsgspecError:
+            pass
     return decode_event(logged.type, logged.schema, logged.data)
 
 

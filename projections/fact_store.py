@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
 
+from projections.upserts import Upsert
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -24,10 +26,7 @@ _F = TypeVar("_F")
 _SQL_LOAD: Final = (
     "SELECT id, stream, shard, facts FROM streams WHERE stream IN (SELECT value FROM json_each(?))"
 )
-_SQL_SAVE: Final = (
-    "INSERT INTO streams (id, stream, shard, facts) VALUES (?, ?, ?, ?)"
-    " ON CONFLICT (id) DO UPDATE SET facts = excluded.facts"
-)
+_SAVE: Final = Upsert("streams", ("id", "stream", "shard", "facts"), ("id",), ("facts",))
 _SQL_BY_ID: Final = "SELECT stream, shard FROM streams WHERE id IN (SELECT value FROM json_each(?))"
 
 
@@ -104,9 +103,7 @@ class FactStore(Generic[_F]):
     def save(self, db: Database, changed: Iterable[Kept[_F]]) -> None:
         """Write the facts of `changed`."""
         encode = self._encode
-        db.conn.executemany(
-            _SQL_SAVE, [(k.id, k.stream, k.shard, encode(k.facts)) for k in changed]
-        )
+        _SAVE.write(db, [(k.id, k.stream, k.shard, encode(k.facts)) for k in changed])
 
     def _number(self, db: Database) -> int:
         if self._next is None:

@@ -15,6 +15,7 @@ from projections.entries import Entry, Folded, fold_call
 from projections.fact_store import FactStore, Kept
 from projections.groups import CATALOGUE_TOPICS, make_group_tables, write_catalogue
 from projections.times import micros
+from projections.upserts import Upsert
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -54,14 +55,12 @@ _COLUMNS: Final = {
     "mark": int,
 }
 assert tuple(_COLUMNS)[3:] == Entry.__struct_fields__
-_SQL_ENTRY: Final = (
-    f"INSERT INTO entries ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
-    " ON CONFLICT (id) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in tuple(_COLUMNS)[3:])
-)
-_SQL_SEEN: Final = (
-    "INSERT INTO agents_seen (exchange, agent, queue, seen_us) VALUES (?, ?, ?, ?)"
-    " ON CONFLICT (exchange, agent, queue) DO UPDATE SET seen_us = max(seen_us, excluded.seen_us)"
+_ENTRIES: Final = Upsert("entries", tuple(_COLUMNS), ("id",), tuple(_COLUMNS)[3:])
+_SEEN: Final = Upsert(
+    "agents_seen",
+    ("exchange", "agent", "queue", "seen_us"),
+    ("exchange", "agent", "queue"),
+    merge={"seen_us": "max(seen_us, excluded.seen_us)"},
 )
 _SQL_OPEN_AT: Final = (
     "SELECT call FROM entries WHERE ended_us IS NULL AND entered_us <= :at AND exchange = :exchange"
@@ -191,7 +190,7 @@ class QueueEntries:
                     rows.append((first + n, call.id, exchange, *astuple(entry)))
             _write_rest(db, call, folded, first)
             call.written = folded
-        db.conn.executemany(_SQL_ENTRY, rows)
+        _ENTRIES.write(db, rows)
 
     def _restarts_for(
         self, db: Database, call: Kept[CallFact], exchange: str
@@ -228,7 +227,7 @@ def _write_seen(db: Database, told: Sequence[tuple[Fed, CallFact | None]]) -> No
         if fact is not None and fact.kind in {ANSWER, END} and fact.agent is not None:
             key = (fed.event.stream.split("/", 2)[1], fact.agent, fact.queue)
             seen[key] = max(seen.get(key, fact.at_us), fact.at_us)
-    db.conn.executemany(_SQL_SEEN, [(*key, at_us) for key, at_us in seen.items()])
+    _SEEN.write(db, [(*key, at_us) for key, at_us in seen.items()])
 
 
 def _is_new(fact: CallFact, facts: Sequence[CallFact]) -> bool:
