@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path  # noqa: TC003 -- Typer reads annotations
@@ -211,6 +212,9 @@ def run(argv: list[str] | None = None) -> int:
 
     The one place of the process that catches everything.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no å shows ?, and goes on
     try:
         code = app(args=argv, prog_name="kontaktcenter", standalone_mode=False)
         sys.stdout.flush()

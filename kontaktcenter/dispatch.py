@@ -40,6 +40,11 @@ _START_S: Final = 10.0  # how long a node that has the lock may take until it li
 _AGAIN_S: Final = 0.1
 
 
+def endless(verb: str, args: Mapping[str, object]) -> bool:
+    """Whether the work of `verb` never ends by itself."""
+    return verb == "log.tail" or bool(args.get("follow"))
+
+
 async def perform(
     house: House, verb: str, args: Mapping[str, object], out: Out
 ) -> dict[str, object]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Perform = Callable[[str, Mapping[str, object], Out], Awaitable[dict[str, object]]]
 
 NAME = "node.sock"
+LINGER_S = 3.0  # what a figure takes, and no more: who stops a node is waiting
 
 
 @contextlib.contextmanager
@@ -74,14 +75,23 @@ class LocalServer:
     """Listens on the folder's socket and performs what comes in, on the node's own loop."""
 
     def __init__(
-        self, path: Path, perform: Perform, failed: Callable[[BaseException], str]
+        self,
+        path: Path,
+        perform: Perform,
+        failed: Callable[[BaseException], str],
+        endless: Callable[[str, Mapping[str, object]], bool] = lambda _verb, _args: False,
     ) -> None:
-        """`failed` keeps an unforeseen error's details and returns what a person may be told."""
+        """`failed` keeps an unforeseen error's details and returns what a person may be told.
+
+        `endless` says of a verb that it never ends by itself: it is not waited for at the end.
+        """
         self._path = path
         self._perform = perform
         self._failed = failed
+        self._endless = endless
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ending: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Listen. What a killed node left behind is removed: the folder's lock is ours."""
@@ -97,10 +107,12 @@ class LocalServer:
         )
 
     async def stop(self) -> None:
-        """Listen no more, and end the work under way."""
+        """Listen no more; work that ends by itself has a moment to do so, the rest is ended."""
         if self._server is not None:
             self._server.close()
             self._path.unlink(missing_ok=True)
+        if self._ending:
+            await asyncio.wait(self._ending, timeout=LINGER_S)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -115,10 +127,14 @@ class LocalServer:
                 await self._serve(reader, wire)
         finally:
             self._tasks.discard(task)
+            self._ending.discard(task)
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, wire: _Wire) -> None:
         asked = json.loads(await reader.readuntil(b"\n"))
+        task = asyncio.current_task()
+        if task is not None and not self._endless(asked["verb"], asked["args"]):
+            self._ending.add(task)
         work = asyncio.ensure_future(self._perform(asked["verb"], asked["args"], wire))
         gone = asyncio.ensure_future(reader.read(1))
         try:

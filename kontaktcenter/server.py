@@ -222,7 +222,11 @@ class WebServer:
 @contextlib.contextmanager
 def _signals(stop: Callable[[int], None]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
-    codes = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.DONE}
+    codes = {
+        signal.SIGINT: Exit.INTERRUPTED,
+        signal.SIGTERM: Exit.DONE,
+        signal.SIGHUP: Exit.DONE,  # the terminal was closed
+    }
     for number, code in codes.items():
         loop.add_signal_handler(number, stop, int(code))
     try:

@@ -18,7 +18,7 @@ from core.eventlog.parts import sqlite_path
 from core.eventlog.product import product_events
 from kontaktcenter import __version__, catalogue
 from kontaktcenter.config import Config
-from kontaktcenter.dispatch import perform
+from kontaktcenter.dispatch import endless, perform
 from kontaktcenter.edge import unforeseen
 from kontaktcenter.local_socket import NAME, LocalServer
 from kontaktcenter.out import Silent
@@ -89,7 +89,8 @@ def held(config: Config) -> Iterator[None]:
         said = _(
             "the data folder {path} cannot be used ({why}): choose another, or mend its rights"
         )
-        raise Unavailable(said.format(path=config.data, why=e.strerror)) from e
+        why = _("a file is there") if isinstance(e, FileExistsError) else e.strerror
+        raise Unavailable(said.format(path=config.data, why=why)) from e
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as e:
@@ -140,7 +141,7 @@ async def _listening(house: House) -> AsyncIterator[None]:
         return await perform(house, verb, args, out)
 
     data = house.config.data
-    local = LocalServer(data / NAME, work, lambda error: unforeseen(error, data))
+    local = LocalServer(data / NAME, work, lambda error: unforeseen(error, data), endless)
     await local.start()
     try:
         yield

@@ -80,7 +80,9 @@ def test_of_an_unforeseen_error_only_the_reference_is_told(tmp_path: Path) -> No
 
 def test_a_node_that_stops_tells_whoever_waits_that_it_went_away(tmp_path: Path) -> None:
     async def main() -> None:
-        server = LocalServer(tmp_path / "node.sock", work, lambda _e: "")
+        server = LocalServer(
+            tmp_path / "node.sock", work, lambda _e: "", lambda verb, _args: verb == "for ever"
+        )
         await server.start()
         client = connect(tmp_path / "node.sock")
         assert client is not None
@@ -89,6 +91,24 @@ def test_a_node_that_stops_tells_whoever_waits_that_it_went_away(tmp_path: Path)
         await server.stop()
         with pytest.raises(Unavailable):
             await asking
+
+    asyncio.run(main())
+
+
+def test_work_that_ends_by_itself_is_finished_before_the_node_stops(tmp_path: Path) -> None:
+    async def slow(_verb: str, _args: Mapping[str, object], _out: Out) -> dict[str, object]:
+        await asyncio.sleep(0.2)
+        return {"done": True}
+
+    async def main() -> None:
+        server = LocalServer(tmp_path / "node.sock", slow, lambda _e: "")
+        await server.start()
+        client = connect(tmp_path / "node.sock")
+        assert client is not None
+        asking = asyncio.create_task(ask(client, "x", {}, Heard()))
+        await asyncio.sleep(0.05)
+        await server.stop()
+        assert await asking == {"done": True}
 
     asyncio.run(main())
 
