@@ -44,7 +44,7 @@ class Page:
     ) -> None:
         self._now = now
         self._f = formats
-        self._t = script_texts(catalogue)
+        self._t = script_texts(catalogue, formats.language)
         self._states = state_names(catalogue)
         self._total = now["total"]
         self._hour = now["total"]["last_hour"]
@@ -71,9 +71,17 @@ class Page:
             "level_note": self._t[f"level_{total['level_status']}"].format(
                 goal=f.share(self._now["target"]["share"]), seconds=self._seconds
             ),
-            "level_worked": f"{self._worked(hour)} {self._t['level-formula']}",
+            "level_worked": " ".join(
+                (self._t["level-name"], self._worked(hour), self._t["level-formula"])
+            ),
             "abandonment": f.share(hour["abandonment"]),
-            "abandonment_worked": f"{self._abandonment_worked()} {self._t['abandonment-formula']}",
+            "abandonment_worked": " ".join(
+                (
+                    self._t["abandonment-name"],
+                    self._abandonment_worked(),
+                    self._t["abandonment-formula"],
+                )
+            ),
             "abandonment_note": self._t["abandonment-note"].format(
                 abandoned=f.whole(hour["abandoned"]), offered=f.whole(hour["offered"])
             ),

@@ -64,7 +64,7 @@ def router(services: Services, feed: LiveFeed, openapi: Callable[[], dict[str, A
         target = published.state["target"]
         html = templates[language].get_template("board.html").render(
             page=Page(published.state, formats, words).shown(),
-            texts=script_texts(words),
+            texts=script_texts(words, language),
             formulas=formulas(words, str(target["answer_within_s"])),
             goal=round(target["share"] * 100),
             at_iso=published.state["at"],

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from projections.kpi import BY_ID
+
 if TYPE_CHECKING:
     import gettext
 
 GLYPHS = {"good": "✓", "watch": "▼", "alarm": "▲", "quiet": "○"}
 
 
-def script_texts(catalogue: gettext.NullTranslations) -> dict[str, str]:
-    """Names are those of HTML data attributes: the script reads `level-worked` as `levelWorked`."""
+def script_texts(catalogue: gettext.NullTranslations, language: str) -> dict[str, str]:
+    """Names are those of HTML data attributes: the script reads `level-worked` as `levelWorked`.
+
+    Which of the service levels it is that the board shows stands beside it (R38).
+    """
     _ = catalogue.gettext
+    level, abandonment = BY_ID["sl_2"], BY_ID["abandonment_raw"]
+    level_name, abandonment_name = (
+        (level.name_sv, abandonment.name_sv)
+        if language == "sv"
+        else (level.name_en, abandonment.name_en)
+    )
     return {
         "waiting": _("Waiting"),
         "offered": _("Offered"),
         "abandoned": _("Abandoned"),
         "live": _("Live"),
-        "lost": _("No contact since {since}, trying again"),
+        "lost": _("No contact since {since}"),
         "lost-now": _("The contact with the server is lost. The figures are old."),
         "regained": _("The contact is back. The figures are live."),
         "old": _("Old figures"),
@@ -41,6 +52,8 @@ def script_texts(catalogue: gettext.NullTranslations) -> dict[str, str]:
         "level_alarm": _("Far below {goal} within {seconds} s"),
         "level_quiet": _("Target: {goal} within {seconds} s"),
         "level-worked": _("{within} answered within {seconds} s / {offered} offered = {level}."),
+        "level-name": f"{level_name}:",
+        "abandonment-name": f"{abandonment_name}:",
         "level-formula": _(
             "Waits of exactly the limit are in time. Refused calls are offered too."
         ),

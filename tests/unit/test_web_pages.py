@@ -14,7 +14,9 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 from project import ROOT
 
+from core.calls import KINDS
 from webdesk import assets
+from webdesk.fact_shapes import data_shape
 from webdesk.formats import Formats
 from webdesk.translations import LANGUAGES, LOCALE_FOLDER, catalogue, choose_language
 from webdesk.words import script_texts
@@ -67,7 +69,8 @@ def test_the_script_finds_every_text_that_it_names() -> None:
     )
     named = set(re.findall(r"(?:texts|labels)\.(\w+)", script))
     data = {
-        re.sub(r"-(\w)", lambda m: m[1].upper(), name) for name in script_texts(catalogue("sv"))
+        re.sub(r"-(\w)", lambda m: m[1].upper(), name)
+        for name in script_texts(catalogue("sv"), "sv")
     }
     assert named - data == set()
 
@@ -152,3 +155,15 @@ def test_the_language_is_the_one_asked_for_else_the_citys(
     asked: str | None, default: str, language: str
 ) -> None:
     assert choose_language(asked, default) == language
+
+
+def test_the_reference_tells_every_kind_of_fact_with_its_fields() -> None:
+    page = (ROOT / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ((?:`[a-z_]+`(?:, )?)+) \| [a-z, ]*\|(.*)\|$", page, re.MULTILINE)
+    told = {
+        kind: set(re.findall(r"`(\w+)`(?:\?| \(|,|$)", re.sub(r"\(.*?\)", "(", fields)))
+        for kinds, fields in rows
+        for kind in re.findall(r"`(\w+)`", kinds)
+    }
+    expected = {kind: set(data_shape(kind).__struct_fields__) for kind in KINDS}
+    assert {kind: told.get(kind) for kind in KINDS} == expected

@@ -110,13 +110,13 @@
       : texts.nobodyWaits);
     classed(tile("level"), total.level_status);
     put("total.level", f.share(level));
-    put("total.level_worked", `${worked(hour, target)} ${texts.levelFormula}`);
+    put("total.level_worked", `${texts.levelName} ${worked(hour, target)} ${texts.levelFormula}`);
     put("total.level_glyph", GLYPHS[total.level_status]);
     put("total.level_note", f.fill(texts[`level_${total.level_status}`], { goal: f.share(target.share),
       seconds: target.answer_within_s }));
     tile("level").querySelector(".fill").setAttribute("width", Math.round((level ?? 0) * 100));
     put("total.abandonment", f.share(hour.abandonment));
-    put("total.abandonment_worked", `${f.fill(hour.offered ? texts.abandonmentWorked : texts.nothingOffered, {
+    put("total.abandonment_worked", `${texts.abandonmentName} ${f.fill(hour.offered ? texts.abandonmentWorked : texts.nothingOffered, {
       abandoned: f.whole(hour.abandoned), offered: f.whole(hour.offered), share: f.share(hour.abandonment) })
     } ${texts.abandonmentFormula}`);
     put("total.abandonment_note", f.fill(texts.abandonmentNote, {
