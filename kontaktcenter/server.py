@@ -180,6 +180,8 @@ class _Uvicorn(uvicorn.Server):
         # Open streams would be waited for: their feed lets them go first.
         self._app.state.feed.release()
         await super().shutdown(sockets)
+        if self.force_exit:  # uvicorn would cancel the lifespan, and log that as an error
+            await self.lifespan.shutdown()
 
 
 class WebServer:
