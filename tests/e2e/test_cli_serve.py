@@ -59,6 +59,7 @@ def test_the_token_for_facts_is_made_once_for_the_owner_alone(tmp_path: Path) ->
         assert token.strip() not in "".join(server.lines + server.errors)
 
 
+@pytest.mark.requirement("R42")
 def test_commands_work_in_the_running_node(tmp_path: Path) -> None:
     data = ("--data", tmp_path / "data")
     with serving(tmp_path) as server:
