@@ -151,3 +151,10 @@ def test_the_log_can_be_followed_while_it_grows(tmp_path: Path) -> None:
 
     assert line["shard"] == "calls/0"
     assert "07000" not in json.dumps(line)
+
+
+def test_an_impatient_second_ctrl_c_ends_as_quietly_as_the_first(tmp_path: Path) -> None:
+    with Running(tmp_path, "serve", "--data", tmp_path / "data", "--port", 0) as serving:
+        serving.address()
+        serving.process.send_signal(signal.SIGINT)
+        assert serving.stop(signal.SIGINT) == 130
