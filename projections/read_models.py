@@ -78,17 +78,19 @@ class ReadModels:
     def _moment(self, name: str, beside: str | None) -> Database:
         """A transaction on the file in use; looked up again where that was swapped meanwhile."""
         for attempt in range(_ATTEMPTS):
-            db = self._database(name, beside)
+            db: Database | None = None
             try:
+                db = self._database(name, beside)
                 db.begin()
                 db.execute("SELECT count(*) FROM positions").fetchone()
-            except sqlite3.OperationalError:
-                db.rollback()
+                if db is self._database(name, beside):
+                    return db
+            except sqlite3.OperationalError:  # the file went between the look and the opening
                 if attempt == _ATTEMPTS - 1:
                     raise
-                continue
-            if db is self._database(name, beside):
-                return db
+                with contextlib.suppress(sqlite3.ProgrammingError):  # it may be closed by now
+                    if db is not None:
+                        db.rollback()
         msg = f"the read model {name} is being swapped again and again"
         raise Unavailable(msg, neighbour=name, retry_after_s=_RETRY_S)
 
@@ -101,7 +103,7 @@ class ReadModels:
         if known is not None:
             if known[0] == paths:
                 return known[1]
-            self._shut(known[1])
+            self._shut(opened.pop(names)[1])
         connection = sqlite3.connect(
             f"{paths[0].as_uri()}?mode=ro", uri=True, timeout=_BUSY_S, check_same_thread=False
         )

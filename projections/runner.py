@@ -20,7 +20,7 @@ from core.catalogue import EVENTS
 from core.errors import NotFound, Unavailable
 from core.limits import PROJECTION_BATCH_COMMITS
 from projections.base import Fed
-from projections.store import Store, TooMuchParked, is_trouble
+from projections.store import Store, TooMuchParked, is_damage, is_trouble
 from projections.times import micros
 from projections.waiter import Waiter, waiter_for
 
@@ -210,6 +210,9 @@ class Runner:
                 raise
             slot.state, slot.reason = "paused", str(e)
             slot.retry_at = monotonic() + RETRY_S
+            if is_damage(e):
+                slot.store, slot.parked = slot.store.replaced(), 0
+                slot.state, slot.reason, slot.retry_at = "behind", str(e), 0.0
         else:
             slot.state, slot.reason, slot.retry_at = "behind", None, 0.0
             slot.parked += parked

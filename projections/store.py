@@ -16,7 +16,7 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from core.errors import Corrupt, KontaktcenterError, Unavailable
-from core.limits import PROJECTION_PARKED_MAX
+from core.limits import MIB, PROJECTION_PARKED_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _BUSY_S: Final = 2.0  # somebody else's lock is waited for so long; then the projection pauses
 _REASON_CHARS_MAX: Final = 200
+_CHECKED_BYTES_MAX: Final = 64 * MIB  # at opening; a larger file would keep a board waiting for it
 
 _runner_migrations = Migrations("runner")
 
@@ -76,9 +77,7 @@ class Store:
             except sqlite3.OperationalError:
                 raise  # locked or full: not the file's fault
             except sqlite3.DatabaseError:
-                self.set_aside = current.with_name(f"{current.name}.damaged")
-                current.rename(self.set_aside)
-                _remove_companions(current)
+                self.set_aside = _set_aside(current)
                 current = None
         path = self._next_path()
         db = self._open(path)
@@ -95,7 +94,8 @@ class Store:
             db = Database(conn)
             db.enable_wal()
             db.execute("PRAGMA synchronous=NORMAL")
-            _check(db)
+            if path.stat().st_size <= _CHECKED_BYTES_MAX:
+                _check(db)
             _runner_migrations.apply(db)
             self.projection.migrations.apply(db)
         except BaseException:
@@ -156,6 +156,13 @@ class Store:
         fresh.path = self._next_path()
         fresh.db = fresh._open(fresh.path)
         fresh.positions = {}
+        return fresh
+
+    def replaced(self) -> Store:
+        """A new, empty file for this one, which is damaged: it is closed and set aside."""
+        self.close()
+        fresh = self.renew()
+        fresh.set_aside = _set_aside(self.path)
         return fresh
 
     def close(self) -> None:
@@ -262,6 +269,19 @@ class Store:
     def unknown_types(self) -> dict[str, int]:
         """How many events of which type nobody here knows."""
         return {row["type"]: row["events"] for row in self.db.table("unknown_types").rows}
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether the file itself is broken, so that only building it anew helps."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def _set_aside(path: Path) -> Path:
+    aside = path.with_name(f"{path.name}.damaged")
+    path.rename(aside)
+    _remove_companions(path)
+    return aside
 
 
 def _check(db: Database) -> None:

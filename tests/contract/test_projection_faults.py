@@ -86,6 +86,24 @@ def _free(folder: Path) -> int:
 
 
 @pytest.mark.fault
+def test_a_file_that_breaks_while_it_is_used_is_set_aside_and_built_again(tmp_path: Path) -> None:
+    with figures_at(tmp_path) as world:
+        world.tell([queued(n) for n in range(300)])
+        path = (world.folder / "queue_entries.db").resolve()
+        world.runner._slots["queue_entries"].store.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        size = path.stat().st_size
+        with path.open("r+b") as file:
+            file.seek(4096)
+            file.write(b"\xff" * (size - 4096))
+        world.runner._slots["queue_entries"].store.db.execute("PRAGMA shrink_memory")
+        world.tell([answered(n) for n in range(300)])
+        (row,) = statistics(world.models, StatisticsQuery()).total
+        assert (row.counts.offered, row.counts.answered) == (300, 300)
+        assert path.with_name(f"{path.name}.damaged").is_file()
+        assert world.runner.status("queue_entries").state == "current"
+
+
+@pytest.mark.fault
 def test_a_folder_that_cannot_be_written_is_said_clearly(tmp_path: Path) -> None:
     (tmp_path / "projections").write_text("in the way")
     with pytest.raises(Unavailable, match="cannot be opened"), figures_at(tmp_path):
