@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from core.vocabulary import kind_of
 from projections.live import queues_now
 from projections.read_models import ReadModels, all_projections
 from projections.runner import Runner
@@ -50,8 +51,13 @@ def _time(text: object) -> datetime | None:
     return None if text is None else datetime.fromisoformat(str(text))
 
 
+CATALOGUE = "catalogue"
+
+
 class Until:
     """A node's feed (`projections.base.Feed`) without what happened after a time, by `occurred_at`.
+
+    The catalogue is today's: it was entered here long after what a recording tells of, to name it.
 
     A commit whose events are all later stays, empty, so that positions are the log's own.
     """
@@ -73,7 +79,11 @@ class Until:
         return [self._kept(found) for found in self._node.read(shard, after, limit)]
 
     def _kept(self, found: FeedCommit) -> FeedCommit:
-        events = [event for event in found.commit.events if event.occurred_at <= self._until]
+        events = [
+            event
+            for event in found.commit.events
+            if event.occurred_at <= self._until or kind_of(event.stream) == CATALOGUE
+        ]
         if len(events) == len(found.commit.events):
             return found
         return found._replace(commit=msgspec.structs.replace(found.commit, events=events))
