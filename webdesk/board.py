@@ -104,6 +104,7 @@ class Page:
         f, hour, free = self._f, group["last_hour"], group["agents"].get("available", 0)
         return {
             "id": group["answer_group"],
+            "tip": "tip-" + "-".join(group["answer_group"].split()),
             "name": group["name"],
             "known": group["known"],
             "status": group["status"],

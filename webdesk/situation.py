@@ -22,8 +22,8 @@ def situation(figures: Mapping[str, Any], target: Target, *, age_s: float) -> di
 
     Shape: `groups[].status` is `good`, `watch`, `alarm` or `quiet`, `groups[].reason` says why in
     one word of the catalogue (`long_wait`, `far_below`, `below`, `on_target`, `few_calls`,
-    `no_calls`); `busy` groups are those that the board lists. `age_s` is how long ago the read
-    models were last known to be up to date.
+    `no_calls`); `busy` groups are those that the board lists; the others' `last_hour` is null.
+    `age_s` is how long ago the read models were last known to be up to date.
     """
     groups = [_judged(group, target) for group in figures["groups"]]
     waiting = [group for group in groups if group["waiting"]]
@@ -86,7 +86,10 @@ def _judged(group: Mapping[str, Any], target: Target) -> dict[str, Any]:
         status, reason = "alarm", "long_wait"
     else:
         status, reason = _level_status(hour, target)
-    return {**group, "busy": busy, "status": status, "reason": reason}
+    judged = {**group, "busy": busy, "status": status, "reason": reason}
+    if not busy:
+        judged["last_hour"] = None  # nothing happened, and most groups are so: half of a message
+    return judged
 
 
 def _too_long(figures: Mapping[str, Any], target: Target) -> bool:

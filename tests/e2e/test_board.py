@@ -109,6 +109,34 @@ def test_old_figures_are_grey_although_the_connection_stands(
         board.wait_for(LIVE, 8)
 
 
+def test_a_board_whose_stream_is_refused_asks_instead(browser: Browser, server: Server) -> None:
+    with watched(browser, server) as board:
+        board.page.route("**/api/v1/stream", lambda route: route.fulfill(status=503, body="{}"))
+        board.page.reload()
+        board.wait_for(LIVE, 10)
+        before = int(board.text('[data-k="total.waiting"]'))
+        server.fact("queued", "50.1", "parkering")
+        board.wait_for(f"{WAITING} === '{before + 1}'", 10)
+        server.fact("abandoned", "50.1", "parkering", data={"wait_s": 2})
+
+
+def test_a_strange_name_of_a_queue_is_only_text(browser: Browser, server: Server) -> None:
+    name = "<img src=x onerror=alert(1)> två ord"
+    with watched(browser, server) as board:
+        board.wait_for(LIVE)
+        server.fact("queued", "60.1", name)
+        board.wait_for(f"document.getElementById('rows').textContent.includes({name!r})", 5)
+        row = board.page.locator(f"tr[data-group={name!r}]")
+        assert row.locator(".flag").is_visible()
+        tip = row.locator(".figure").get_attribute("aria-describedby")
+        assert row.locator(".tip").get_attribute("id") == tip
+        board.page.reload()
+        board.wait_for(LIVE)
+        assert not board.page.locator("#rows img").count()
+        assert board.complaints == []
+        server.fact("abandoned", "60.1", name, data={"wait_s": 2})
+
+
 @pytest.mark.parametrize(
     ("width", "height", "scheme"),
     [

@@ -161,7 +161,7 @@ def test_the_reference_tells_every_kind_of_fact_with_its_fields() -> None:
     page = (ROOT / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ((?:`[a-z_]+`(?:, )?)+) \| [a-z, ]*\|(.*)\|$", page, re.MULTILINE)
     told = {
-        kind: set(re.findall(r"`(\w+)`(?:\?| \(|,|$)", re.sub(r"\(.*?\)", "(", fields)))
+        kind: set(re.findall(r"`(\w+)`(?:\?| \(|,|$)", re.sub(r"\(.*?\)", "(", fields.strip())))
         for kinds, fields in rows
         for kind in re.findall(r"`(\w+)`", kinds)
     }

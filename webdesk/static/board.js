@@ -72,7 +72,7 @@
     const row = document.getElementById("row").content.firstElementChild.cloneNode(true);
     row.dataset.group = group.answer_group;
     const tip = row.querySelector(".tip");
-    tip.id = `tip-${group.answer_group}`;
+    tip.id = `tip-${group.answer_group.trim().split(/\s+/).join("-")}`;
     row.querySelector(".figure").setAttribute("aria-describedby", tip.id);
     return row;
   }
