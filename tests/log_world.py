@@ -79,7 +79,7 @@ def commit(
     tracking: tuple[str, int] | None = None,
     raises_format: int | None = None,
 ) -> LoggedCommit:
-    """A commit of events without content; a name gives its id, and its intent unless one is given."""
+    """A commit of events without content; a name gives its id and, unless given, its intent."""
     logged = [
         LoggedEvent(e.stream, "test.happened", 1, T0, msgspec.Raw(b"{}"), e.version) for e in events
     ]

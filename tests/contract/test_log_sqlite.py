@@ -238,7 +238,7 @@ async def test_an_append_that_fails_is_refused_and_the_next_one_goes_on(tmp_path
 async def test_an_append_of_which_nobody_knows_the_end_is_judged_once_in_the_end(
     tmp_path: Path,
 ) -> None:
-    """The answer is "unknown"; the same id asked again gets the first verdict or a new one, once."""
+    """The answer is "unknown"; the same id asked again gets one verdict, once."""
     async with opened(sqlite_settings(tmp_path)) as node:
         await node.propose(queued(1))
         store = node._store
@@ -259,7 +259,7 @@ async def test_an_append_of_which_nobody_knows_the_end_is_judged_once_in_the_end
 
 
 class _Forgetful:
-    """A connection whose next insert lands and is then said to have failed, on a disk that goes away."""
+    """A connection whose next insert lands, is said to have failed, and cannot be asked about."""
 
     def __init__(self, real: sqlite3.Connection, store: SqliteStore) -> None:
         self._real, self._store = real, store

@@ -1,4 +1,4 @@
-"""The fold of the log, from whatever side it is looked at: from zero or on and on, with copies, by many."""
+"""The fold of the log from every side: from zero or on and on, with copies, by many."""
 
 from __future__ import annotations
 
@@ -277,7 +277,7 @@ def test_the_invariants_hold_whatever_is_proposed(asked: list[Claim]) -> None:
     invariants(Folded(), asked)
 
 
-UNSEEN_BY_INVARIANTS = {  # they loosen an answer or refuse more; the table in unit/test_judge sees them
+UNSEEN_BY_INVARIANTS = {  # they refuse more or say less: the table in unit/test_judge sees them
     "a new stream starts anywhere",
     "a stale answer tells the head",
 }
