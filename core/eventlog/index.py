@@ -1,11 +1,11 @@
 """Each node's own index of one shard: a SQLite file that may be deleted and rebuilt from the log.
 
-It holds the judged commits, which events are in which stream, trackings, and the shard's position and digest;
-rows and position are one transaction. `synchronous=NORMAL`: the log is the truth, and what is lost here is
-read from it again.
+It holds the judged commits, which events are in which stream, trackings, and the shard's position
+and digest; rows and position are one transaction. `synchronous=NORMAL`: the log is the truth, and
+what is lost here is read from it again.
 
-Rows are written some hundreds to a statement. sqlite3 lets go of the interpreter at every step, and a step
-for each row would wait for the busy loop each time.
+Rows are written some hundreds to a statement. sqlite3 lets go of the interpreter at every step, and
+a step for each row would wait for the busy loop each time.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ class CommitRow(NamedTuple):
 class Mark:
     """How far a shard has been judged. `genesis` is the record at offset 0 as it was read.
 
-    `last_crc` is the checksum of the last commit in the record before `next_offset`, by which another log
-    with the same genesis is known; None where that record was void.
+    `last_crc` is the checksum of the last commit in the record before `next_offset`, by which
+    another log with the same genesis is known; None where that record was void.
     """
 
     next_offset: int = 0
@@ -92,7 +92,8 @@ class Mark:
     def row(self) -> tuple[int | bytes | None, ...]:
         """The columns of the index's state, and their checksum."""
         columns = (
-            self.next_offset, self.position, self.seq, self.digest, self.format, self.genesis, self.last_crc,
+            self.next_offset, self.position, self.seq, self.digest, self.format, self.genesis,
+            self.last_crc,
         )  # fmt: skip
         return *columns, crc32(repr(columns).encode())
 
@@ -140,7 +141,7 @@ class Index:
         return conn
 
     def _start(self) -> Mark:
-        """Open or make the file. Raises: Corrupt where it cannot be trusted; it is then set aside."""
+        """Open or make the file. Raises: Corrupt where it is not to be trusted: set it aside."""
         if self._distrusted.exists():
             raise Corrupt(f"the index {self.path} was found damaged while in use")
         try:
@@ -181,7 +182,7 @@ class Index:
         conn.execute("COMMIT")
 
     def make_lookups(self) -> None:
-        """Make the look-up indexes after a bulk load; before that only judging by memory is right."""
+        """Make the look-up indexes after a bulk load; until then only memory judges right."""
         conn = self._connection()
         for statement in SQL_INDEXES:
             conn.execute(statement)
@@ -219,7 +220,7 @@ class Index:
         desc: bool = False,
         limit: int = -1,
     ) -> list[StreamRow]:
-        """The stream's events with `gt` < version <= `lte`, in order or back to front, at most `limit`."""
+        """The stream's events with `gt` < version <= `lte`, forward or back, at most `limit`."""
         if self.bulk:
             self._must_be_whole()
         sql = SQL_STREAM_DOWN if desc else SQL_STREAM_UP
@@ -257,7 +258,7 @@ class Index:
         return [CommitRow(*row) for row in self._checked(SQL_COMMITS, (after, limit))]
 
     def commits_from(self, seq: int, limit: int) -> list[CommitRow]:
-        """Accepted commits from the one that holds event number `seq` on; none where it is not here yet."""
+        """Accepted commits from the one with event number `seq` on; none where it is not here."""
         self._must_be_whole()
         return [CommitRow(*row) for row in self._checked(SQL_COMMITS_FROM, (seq, limit))]
 
@@ -316,7 +317,7 @@ class Index:
         return self._query("SELECT log_offset, nth, kind, reason FROM aside ORDER BY 1, 2", ())
 
     def contents(self, commit_id: str) -> list[bytes]:
-        """The bytes judged under an id: the first, then those of its forks in the order of the log."""
+        """The bytes judged under an id: the first, then its forks' in the order of the log."""
         first = self._query("SELECT raw FROM judged WHERE id = ?", (commit_id,))
         forks = self._query(SQL_FORKS + " ORDER BY log_offset, nth", (commit_id,))
         for *row, crc in forks:
@@ -325,7 +326,7 @@ class Index:
         return [row[0] for row in first] + [row[4] for row in forks]
 
     def _checked(self, sql: str, params: Sequence[object]) -> Iterable[tuple]:  # type: ignore[type-arg]  # as `_query`
-        """Rows that end with a whole row of `judged`, of which only the commit's bytes are given."""
+        """Rows that end with a whole row of `judged`; of it only the commit's bytes are given."""
         for *row, position, first_seq, events, stream, head, raw, crc in self._query(sql, params):
             if row_crc(position, first_seq, events, stream, head, raw) != crc:
                 raise self.damaged(f"its row {position} does not match its checksum")
@@ -340,17 +341,20 @@ class Index:
     def _said(self, error: Exception) -> Unavailable | Corrupt:
         """What an error of the file means to whoever asked."""
         if is_surroundings(error):
-            msg = f"the index {self.path} cannot be used ({error}); check the folder, its rights and free space"
+            msg = (
+                f"the index {self.path} cannot be used ({error}); check the folder, its rights "
+                "and free space"
+            )
             return Unavailable(msg, neighbour="index", retry_after_s=5)
         return self.damaged(str(error))
 
     def damaged(self, what: str) -> Corrupt:
-        """Found out while in use: remembered beside the file, so that the next start does not trust it."""
+        """Found out while in use: noted beside the file, which the next start does not trust."""
         with contextlib.suppress(OSError):
             self._distrusted.touch()
         return Corrupt(
-            f"the index {self.path} is damaged: {what}. Start the node again: it sets the file aside "
-            "and reads the log anew; nothing is lost"
+            f"the index {self.path} is damaged: {what}. Start the node again: it sets the "
+            "file aside and reads the log anew; nothing is lost"
         )
 
     def close(self) -> None:
@@ -365,7 +369,7 @@ class Index:
 def row_crc(  # noqa: PLR0913 -- a row has these columns
     position: int, first_seq: int, events: int, stream: str | None, head: int | None, raw: bytes
 ) -> int:
-    """The checksum of a row of `judged`; its id and intent stand in `raw`. Cheap where it was accepted."""
+    """The checksum of a row of `judged`, cheap where accepted; id and intent stand in `raw`."""
     if stream is not None:
         raw += f" {stream} {head}".encode()
     return crc32(raw, (position * 2654435761 + first_seq * 40503 + events) & 0xFFFFFFFF)

@@ -1,26 +1,32 @@
-"""The SQL of the index, all of it. A row of `judged` is always fetched with all that its checksum covers."""
+"""The SQL of the index, all of it.
+
+A row of `judged` is always fetched with all that its checksum covers.
+"""
 
 from __future__ import annotations
 
 SQL_SCHEMA = (
     (
         "CREATE TABLE judged (position INTEGER PRIMARY KEY, id TEXT NOT NULL, intent TEXT NOT NULL,"
-        " first_seq INTEGER NOT NULL, events INTEGER NOT NULL, stale_stream TEXT, stale_head INTEGER, raw BLOB NOT NULL,"
-        " crc INTEGER NOT NULL)"
+        " first_seq INTEGER NOT NULL, events INTEGER NOT NULL, stale_stream TEXT,"
+        " stale_head INTEGER, raw BLOB NOT NULL, crc INTEGER NOT NULL)"
     ),
     (
-        "CREATE TABLE event (seq INTEGER PRIMARY KEY, stream TEXT NOT NULL, version INTEGER NOT NULL,"
-        " position INTEGER NOT NULL, nth INTEGER NOT NULL)"
+        "CREATE TABLE event (seq INTEGER PRIMARY KEY, stream TEXT NOT NULL,"
+        " version INTEGER NOT NULL, position INTEGER NOT NULL, nth INTEGER NOT NULL)"
     ),
-    "CREATE TABLE tracking (name TEXT PRIMARY KEY, position INTEGER NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID",
     (
-        "CREATE TABLE aside (log_offset INTEGER NOT NULL, nth INTEGER NOT NULL, kind TEXT NOT NULL, reason TEXT,"
-        " raw BLOB, crc INTEGER NOT NULL, PRIMARY KEY (log_offset, nth))"
+        "CREATE TABLE tracking (name TEXT PRIMARY KEY, position INTEGER NOT NULL,"
+        " crc INTEGER NOT NULL) WITHOUT ROWID"
+    ),
+    (
+        "CREATE TABLE aside (log_offset INTEGER NOT NULL, nth INTEGER NOT NULL,"
+        " kind TEXT NOT NULL, reason TEXT, raw BLOB, crc INTEGER NOT NULL, PRIMARY KEY (log_offset, nth))"
     ),
     (
         "CREATE TABLE state (one INTEGER PRIMARY KEY CHECK (one = 1), next_offset INTEGER NOT NULL,"
-        " position INTEGER NOT NULL, seq INTEGER NOT NULL, digest BLOB NOT NULL, format INTEGER NOT NULL, genesis BLOB,"
-        " last_crc INTEGER, crc INTEGER NOT NULL)"
+        " position INTEGER NOT NULL, seq INTEGER NOT NULL, digest BLOB NOT NULL,"
+        " format INTEGER NOT NULL, genesis BLOB, last_crc INTEGER, crc INTEGER NOT NULL)"
     ),
 )
 SQL_INDEXES = (
@@ -35,19 +41,19 @@ SQL_ASIDE = "INSERT OR REPLACE INTO aside VALUES (?, ?, ?, ?, ?, ?)"
 SQL_PROOF = "{0}position, {0}first_seq, {0}events, {0}stale_stream, {0}stale_head, {0}raw, {0}crc"
 _OF_COMMIT = SQL_PROOF.format("")
 SQL_STREAM = (
-    "SELECT version, seq, position, nth FROM event WHERE stream = ? AND version > ? AND version <= ?"
-    " ORDER BY version {} LIMIT ?"
+    "SELECT version, seq, position, nth FROM event"
+    " WHERE stream = ? AND version > ? AND version <= ? ORDER BY version {} LIMIT ?"
 )
 SQL_STREAM_UP, SQL_STREAM_DOWN = SQL_STREAM.format("ASC"), SQL_STREAM.format("DESC")
 SQL_POSITIONS = f"SELECT {_OF_COMMIT} FROM judged WHERE position IN ({{}})"
 SQL_COMMITS = (
-    f"SELECT position, first_seq, {_OF_COMMIT} FROM judged WHERE position > ? AND stale_stream IS NULL AND events > 0"
-    " ORDER BY position LIMIT ?"
+    f"SELECT position, first_seq, {_OF_COMMIT} FROM judged"
+    " WHERE position > ? AND stale_stream IS NULL AND events > 0 ORDER BY position LIMIT ?"
 )
 SQL_COMMITS_FROM = (
     f"SELECT position, first_seq, {_OF_COMMIT} FROM judged"
-    " WHERE position >= (SELECT position FROM event WHERE seq = ?) AND stale_stream IS NULL AND events > 0"
-    " ORDER BY position LIMIT ?"
+    " WHERE position >= (SELECT position FROM event WHERE seq = ?) AND stale_stream IS NULL"
+    " AND events > 0 ORDER BY position LIMIT ?"
 )
 SQL_HEADS = "SELECT stream, max(version) FROM event WHERE stream IN ({}) GROUP BY stream"
 SQL_IDS = f"SELECT id, intent, {_OF_COMMIT} FROM judged WHERE id IN ({{}})"

@@ -24,9 +24,10 @@ _INDEX_SUFFIXES = ("", "-wal", "-shm", DISTRUSTED)
 
 
 def open_parts(settings: NodeSettings) -> tuple[LogStore, CitySecret, KeyBook]:
-    """The log that `settings` name, the city's secret and the book of keys, made where they may be made.
+    """The log that `settings` name, the city's secret and the book of keys; made where they may.
 
-    Raises: Refused (a URL or setting), InUse, Corrupt, NeedsUpgrade, Unavailable; nothing is then held.
+    Raises: Refused (a URL or setting), InUse, Corrupt, NeedsUpgrade, Unavailable; nothing is held
+    then.
     """
     kind, _, rest = settings.log.partition(":")
     if kind == "memory" and not rest:
