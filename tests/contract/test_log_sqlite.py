@@ -287,7 +287,7 @@ async def test_whichever_byte_of_the_log_is_flipped_nothing_is_skipped_in_silenc
     shutil.rmtree(source / "index")
     size = (source / "log.db").stat().st_size
     outcomes = {"same": 0, "stopped": 0}
-    for n, place in enumerate(flips(size, 2_000 if whole else 200)):
+    for n, place in enumerate(flips(size, 2_000 if whole else 120)):
         folder = tmp_path / f"flipped{n}"
         shutil.copytree(source, folder)
         with (folder / "log.db").open("r+b") as file:

@@ -205,7 +205,7 @@ async def test_whichever_byte_of_the_index_is_flipped_it_never_gives_wrong_data(
     path = source / "index" / "calls-0.db"
     size = path.stat().st_size
     outcomes = {"same": 0, "set aside": 0, "stopped": 0}
-    for n, place in enumerate(flips(size, 1_500 if whole else 100)):
+    for n, place in enumerate(flips(size, 1_500 if whole else 60)):
         folder = tmp_path / f"flipped{n}"
         shutil.copytree(source, folder)
         with (folder / "index" / path.name).open("r+b") as file:
