@@ -92,5 +92,5 @@ async def _here(
 
     if verb not in _MAKES:
         wiring.require_log(config)
-    async with wiring.opened(config, out=out) as house:
+    async with wiring.opened(config, out=out, live=False) as house:
         return await perform(house, verb, args, out)

@@ -8,6 +8,7 @@ import fcntl
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from core.commit import Clock
@@ -30,7 +31,7 @@ from webdesk.figures import ReadFigures
 from webdesk.services import Services, Target
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
     from pathlib import Path
 
     from fastapi import FastAPI
@@ -55,10 +56,7 @@ class House:
     read_models: ReadModels
 
     def catch_up(self) -> None:
-        """Return when the read models have reached the log's end.
-
-        Blocking: call it off the loop.
-        """
+        """Return when the read models have reached the log's end. Blocking: not on the loop."""
         self.runner.catch_up()
 
 
@@ -105,16 +103,21 @@ def held(config: Config) -> Iterator[None]:
 
 @contextlib.asynccontextmanager
 async def opened(
-    config: Config, clock: Clock = real_clock, out: Out | None = None
+    config: Config, clock: Clock = real_clock, out: Out | None = None, *, live: bool = True
 ) -> AsyncIterator[House]:
-    """A node on the running loop with all around it, listening on the folder's local socket."""
+    """A node on the running loop with all around it, listening on the folder's local socket.
+
+    Where it is not `live`, the read models follow only when a verb asks them to catch up.
+    """
     tell = (out or Silent()).progress
     with held(config):
         settings = NodeSettings(config.log, config.data, clock, secret_file=config.master_key_file)
         node = await Node.open(settings, tell)
         try:
             await catalogue.ensure(node, config.taxonomy, clock())
-            async with _read_models(node, config) as (runner, read_models):
+            async with _read_models(node, config, live=live) as (runner, read_models):
+                if not live:  # somebody waits for them
+                    runner.on_change(partial(_moved, node, tell))
                 house = House(config, clock, node, DirectoryFollower(node), runner, read_models)
                 async with _listening(house):
                     yield house
@@ -122,12 +125,22 @@ async def opened(
             await node.close()
 
 
+def _moved(
+    node: Node, tell: Callable[[str, int, int], None], name: str, reached: Mapping[str, int]
+) -> None:
+    log = node.positions()
+    tell(name, sum(reached.values()), sum(log[shard] for shard in reached))
+
+
 @contextlib.asynccontextmanager
-async def _read_models(node: Node, config: Config) -> AsyncIterator[tuple[Runner, ReadModels]]:
+async def _read_models(
+    node: Node, config: Config, *, live: bool
+) -> AsyncIterator[tuple[Runner, ReadModels]]:
     folder = config.data / "projections"
     runner = await asyncio.to_thread(Runner, node, folder, all_projections())
     read_models = ReadModels(folder)
-    runner.start()
+    if live:
+        runner.start()
     try:
         yield runner, read_models
     finally:

@@ -47,8 +47,14 @@ async def queue_log(house: House, args: Mapping[str, object], out: Out) -> dict[
             await out.warn(said.format(file=name))
     if args.get("follow"):
         await _follow(house, Path(str(files[-1])), exchange, directory, out)
-    await house.node.settle()
+    await _catch_up(house)
     return report.as_json()
+
+
+async def _catch_up(house: House) -> None:
+    """Bring the read models to the log's end: whoever asks their files next finds it all there."""
+    await house.node.settle()
+    await asyncio.to_thread(house.catch_up)
 
 
 async def _follow(house: House, file: Path, exchange: str, directory: Directory, out: Out) -> None:
@@ -60,6 +66,7 @@ async def _follow(house: House, file: Path, exchange: str, directory: Directory,
     async for report in follow(house.node, file, exchange, directory, renewed=renewed):
         await _tell(report.malformed[told:], out)
         told = len(report.malformed)
+        await _catch_up(house)
         await out.line({**report.as_json(), "malformed": told})
     raise Refused(_("{file}: following it has ended").format(file=file))
 
