@@ -21,7 +21,8 @@ SQL_SCHEMA = (
     ),
     (
         "CREATE TABLE aside (log_offset INTEGER NOT NULL, nth INTEGER NOT NULL,"
-        " kind TEXT NOT NULL, reason TEXT, raw BLOB, crc INTEGER NOT NULL, PRIMARY KEY (log_offset, nth))"
+        " kind TEXT NOT NULL, reason TEXT, raw BLOB,"
+        " crc INTEGER NOT NULL, PRIMARY KEY (log_offset, nth))"
     ),
     (
         "CREATE TABLE state (one INTEGER PRIMARY KEY CHECK (one = 1), next_offset INTEGER NOT NULL,"
