@@ -60,7 +60,7 @@ class Page:
             "summary": self._summary(),
             "waiting": f.whole(waiting),
             "waiting_status": total["waiting_status"],
-            "waiting_note": self._t["waiting-note"].format(groups=total["groups_waiting"]),
+            "waiting_note": self._waiting_note(total["groups_waiting"]),
             "longest": f.duration(total["longest_wait_s"] if waiting else None),
             "longest_status": total["longest_status"],
             "longest_note": self._longest_note(),
@@ -138,6 +138,11 @@ class Page:
             offered=self._f.whole(self._hour["offered"]),
             share=self._f.share(self._hour["abandonment"]),
         )
+
+    def _waiting_note(self, groups: int) -> str:
+        if groups == 1:
+            return self._t["waiting-note-one"]
+        return self._t["waiting-note"].format(groups=groups) if groups else self._t["nobody-waits"]
 
     def _longest_note(self) -> str:
         if not self._total["waiting"]:

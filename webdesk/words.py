@@ -45,6 +45,7 @@ def script_texts(catalogue: gettext.NullTranslations, language: str) -> dict[str
         "few_calls": _("Few calls"),
         "no_calls": _("No calls"),
         "waiting-note": _("in {groups} answer groups"),
+        "waiting-note-one": _("in one answer group"),
         "longest-note": _("{group}, since {since}"),
         "nobody-waits": _("nobody is waiting"),
         "level_good": _("On target: {goal} within {seconds} s"),
@@ -69,9 +70,8 @@ def script_texts(catalogue: gettext.NullTranslations, language: str) -> dict[str
             "{abandoned} abandoned."
         ),
         "summary": _(
-            "{waiting} calls are waiting in {groups} answer groups. "
-            "The longest wait is {longest}, in {group}. "
-            "Service level in the last hour: {level}."
+            "Calls that wait: {waiting}. Answer groups with a queue: {groups}. "
+            "The longest wait is {longest}, in {group}. Service level in the last hour: {level}."
         ),
         "summary-calm": _("Nobody is waiting. Service level in the last hour: {level}."),
     }

@@ -102,7 +102,8 @@
     const tile = (name) => board.querySelector(`[data-tile="${name}"]`);
     classed(tile("waiting"), total.waiting_status);
     put("total.waiting", f.whole(total.waiting));
-    put("total.waiting_note", f.fill(texts.waitingNote, { groups: total.groups_waiting }));
+    put("total.waiting_note", total.groups_waiting === 1 ? texts.waitingNoteOne
+      : f.fill(total.groups_waiting ? texts.waitingNote : texts.nobodyWaits, { groups: total.groups_waiting }));
     classed(tile("longest"), total.longest_status);
     put("total.longest", total.waiting ? f.duration(total.longest_wait_s) : "–");
     put("total.longest_note", total.waiting
