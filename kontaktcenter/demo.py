@@ -7,9 +7,9 @@ import contextlib
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
-from core.errors import Refused, Unavailable
+from core.errors import Unavailable
 from kontaktcenter import config as configuration
-from kontaktcenter import process_log, server, wiring, words
+from kontaktcenter import demo_mark, process_log, server, wiring, words
 from kontaktcenter.config import ConfigError
 from kontaktcenter.demo_clock import DemoClock
 from kontaktcenter.demo_player import Player
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from kontaktcenter.config import Config
     from kontaktcenter.wiring import House
 
-_MARK: Final = "demo"  # the file that says that a folder holds made-up calls
 _PORTS: Final = 50  # how many ports to pass over
 _LOOK_BACK: Final = (
     500  # commits at a shard's end among which the latest time is; dice close the cases
@@ -40,29 +39,8 @@ def run(data: Path | None, *, port: int | None, speed: float, once: bool) -> int
     config = configuration.load_demo(data, port)
     words.choose(config.language)
     process_log.begin()
-    _claim(config)
+    demo_mark.claim(config)
     return asyncio.run(_serve(config, speed, once=once))
-
-
-def _claim(config: Config) -> None:
-    """Mark the folder as the demo's.
-
-    Raises: Refused where it holds a log that the demo did not make.
-    """
-    mark, log = config.data / _MARK, config.data / "log.db"
-    if log.exists() and not mark.exists():
-        said = _(
-            "{folder} holds a log that is not the demo's, and the demo would write made-up calls "
-            "into it: choose another folder with --data"
-        )
-        raise Refused(said.format(folder=config.data))
-    config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    mark.touch()
-
-
-def is_demo(data: Path) -> bool:
-    """Whether the folder holds a demo's made-up calls."""
-    return (data / _MARK).exists()
 
 
 async def _serve(config: Config, speed: float, *, once: bool) -> int:

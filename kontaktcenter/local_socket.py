@@ -51,7 +51,7 @@ class _Wire:
 
     def _put(self, message: dict[str, object]) -> None:
         if not self._writer.is_closing():
-            self._writer.write(json.dumps(message, ensure_ascii=False).encode() + b"\n")
+            self._writer.write(json.dumps(message).encode() + b"\n")
 
     async def send(self, message: dict[str, object]) -> None:
         self._put(message)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from core.errors import Corrupt, Unavailable
-from kontaktcenter import process_log, wiring
+from kontaktcenter import demo_mark, process_log, wiring
 from kontaktcenter.config import ConfigError
 from kontaktcenter.edge import Exit
 from kontaktcenter.terminal import Terminal
@@ -67,7 +67,7 @@ async def _serve(config: Config) -> int:
     with Terminal() as terminal, contextlib.closing(listener):
         async with wiring.opened(config, out=terminal) as house:
             token = facts_token(config)
-            app = wiring.web_app(house, token)
+            app = wiring.web_app(house, token, demo_mark.note(config.data))
             web = WebServer(app, lambda: _announce(config, listener))
             return await web.run(listener)
 

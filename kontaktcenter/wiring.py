@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.commit import Clock
@@ -32,7 +34,6 @@ from webdesk.services import Services, Target
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-    from pathlib import Path
 
     from fastapi import FastAPI
 
@@ -101,6 +102,16 @@ def held(config: Config) -> Iterator[None]:
         os.close(lock)
 
 
+@contextlib.contextmanager
+def _folder(config: Config) -> Iterator[Path]:
+    """Where index and read models are: a log in memory must not meet those of another one."""
+    if log_path(config) is not None:
+        yield config.data
+        return
+    with tempfile.TemporaryDirectory(prefix="kontaktcenter-") as name:
+        yield Path(name)
+
+
 @contextlib.asynccontextmanager
 async def opened(
     config: Config, clock: Clock = real_clock, out: Out | None = None, *, live: bool = True
@@ -110,12 +121,12 @@ async def opened(
     Where it is not `live`, the read models follow only when a verb asks them to catch up.
     """
     tell = (out or Silent()).progress
-    with held(config):
-        settings = NodeSettings(config.log, config.data, clock, secret_file=config.master_key_file)
+    with held(config), _folder(config) as folder:
+        settings = NodeSettings(config.log, folder, clock, secret_file=config.master_key_file)
         node = await Node.open(settings, tell)
         try:
             await catalogue.ensure(node, config.taxonomy, clock())
-            async with _read_models(node, config, live=live) as (runner, read_models):
+            async with _read_models(node, folder, live=live) as (runner, read_models):
                 if not live:  # somebody waits for them
                     runner.on_change(partial(_moved, node, tell))
                 house = House(config, clock, node, DirectoryFollower(node), runner, read_models)
@@ -123,6 +134,16 @@ async def opened(
                     yield house
         finally:
             await node.close()
+
+
+def ahead(runner: Runner, node: Node) -> list[str]:
+    """The read models that have read beyond the log's end: they were folded from another log."""
+    log = node.positions()
+    return [
+        name
+        for name in runner.names()
+        if any(at > log.get(shard, 0) for shard, at in runner.positions(name).items())
+    ]
 
 
 def _moved(
@@ -134,10 +155,12 @@ def _moved(
 
 @contextlib.asynccontextmanager
 async def _read_models(
-    node: Node, config: Config, *, live: bool
+    node: Node, data: Path, *, live: bool
 ) -> AsyncIterator[tuple[Runner, ReadModels]]:
-    folder = config.data / "projections"
+    folder = data / "projections"
     runner = await asyncio.to_thread(Runner, node, folder, all_projections())
+    for name in ahead(runner, node):
+        await asyncio.to_thread(runner.rebuild, name)
     read_models = ReadModels(folder)
     if live:
         runner.start()

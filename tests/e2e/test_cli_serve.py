@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import shutil
 import socket
 import stat
 import urllib.request
@@ -158,3 +159,43 @@ def test_an_impatient_second_ctrl_c_ends_as_quietly_as_the_first(tmp_path: Path)
         serving.address()
         serving.process.send_signal(signal.SIGINT)
         assert serving.stop(signal.SIGINT) == 130
+
+
+def test_a_log_in_memory_keeps_nothing_and_meets_nothing_of_a_real_one(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    kc(tmp_path, "import", "queue-log", RECORDING, "--exchange", "lab", "--data", data)
+    before = kc_json(tmp_path, "log", "digest", "--data", data)
+    for _time in range(2):
+        with serving(tmp_path, KC_LOG="memory:") as server:
+            answered = get(server.address(), "api/v1/statistics")
+            server.stop()
+        assert answered["total"] == []
+
+    assert kc_json(tmp_path, "log", "digest", "--data", data) == before
+
+
+def test_read_models_of_a_longer_log_are_not_believed(tmp_path: Path) -> None:
+    short, long = tmp_path / "short", tmp_path / "long"
+    file = tmp_path / "queue_log"
+    file.write_text("".join(RECORDING.read_text().splitlines(keepends=True)[:500]))
+    kc(tmp_path, "import", "queue-log", file, "--exchange", "lab", "--data", short)
+    wanted = kc_json(tmp_path, "statistics", "--data", short)
+    kc(tmp_path, "import", "queue-log", RECORDING, "--exchange", "lab", "--data", long)
+    # Somebody put the older log in place and deleted the index, as the node advises.
+    shutil.rmtree(long / "index")
+    for name in ("log.db", "keys.db", "city.key"):
+        shutil.copy(short / name, long / name)
+
+    assert kc_json(tmp_path, "statistics", "--data", long)["total"] == wanted["total"]
+
+
+def test_served_after_a_demo_the_board_says_that_it_was_one(tmp_path: Path) -> None:
+    with Running(
+        tmp_path, "demo", "--data", tmp_path / "data", "--port", 0, "--speed", 400, "--once"
+    ) as demo:
+        demo.wait_for("http://")
+        assert demo.process.wait(60) == 0
+    with serving(tmp_path) as server:
+        page = urllib.request.urlopen(server.address(), timeout=10).read().decode()
+
+    assert "nothing here is real" in page
