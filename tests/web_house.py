@@ -9,6 +9,7 @@ import json
 import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -27,7 +28,6 @@ from webdesk.services import Services, Target
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-    from pathlib import Path
 
 
 TOKEN = "a-token-for-tests"
@@ -58,6 +58,7 @@ class WebHouse:
     clock: SetClock
     app: FastAPI
     client: httpx.AsyncClient
+    folder: Path
 
     async def facts(self, *facts: dict[str, Any], **headers: str) -> httpx.Response:
         """Send facts with the token."""
@@ -101,7 +102,7 @@ async def web_house(
     transport = httpx.ASGITransport(app, raise_app_exceptions=True)
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-            yield WebHouse(node, runner, clock, app, client)
+            yield WebHouse(node, runner, clock, app, client, folder)
     finally:
         await app.state.feed.close()
         runner.close()

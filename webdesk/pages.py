@@ -10,10 +10,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request  # noqa: TC002 -- FastAPI reads annotations
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from core.errors import Unavailable
 from core.limits import STALE_AFTER_S
 from webdesk import assets
 from webdesk.board import Page
 from webdesk.formats import Formats
+from webdesk.problems import RETRY_AFTER_S
 from webdesk.translations import LANGUAGES, catalogue, choose_language
 from webdesk.words import formulas, script_texts
 
@@ -57,8 +59,12 @@ def router(services: Services, feed: LiveFeed, openapi: Callable[[], dict[str, A
 
     @routes.get("/")
     async def board(request: Request) -> Response:
-        published = await feed.now()
         language = language_of(request)
+        try:
+            published = await feed.now()
+        except Unavailable:
+            html = templates[language].get_template("unavailable.html").render()
+            return HTMLResponse(html, 503, headers={"Retry-After": str(RETRY_AFTER_S)})
         formats = Formats(language, services.zone)
         words = catalogue(language)
         target = published.state["target"]

@@ -82,7 +82,10 @@ class Stream(Response):
             {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
         )
         await _chunk(send, b"retry: %d\n\n" % RETRY_MS)
-        first = await self._first()
+        try:
+            first = await self._first()
+        except Unavailable:
+            first = None  # the client comes back by itself, after RETRY_MS
         if first is None:
             await send({"type": "http.response.body", "body": b""})
             return

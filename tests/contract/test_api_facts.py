@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import timedelta
 from typing import Any
@@ -82,6 +83,23 @@ async def test_a_number_that_another_fact_has_is_not_used_again(house: WebHouse)
     (result,) = await house.results(fact("queued"))
     assert result["status"] == "accepted"
     assert len(house.node.load(CALL)) == 2
+
+
+@in_house()
+async def test_ten_tellings_at_once_are_one_fact(house: WebHouse) -> None:
+    answers = await asyncio.gather(*(house.results(fact("queued")) for _ in range(10)))
+    assert sorted(r["status"] for (r,) in answers) == ["accepted", *["duplicate"] * 9]
+    assert len(house.node.load(CALL)) == 1
+
+
+@in_house()
+async def test_six_different_facts_at_once_are_six(house: WebHouse) -> None:
+    sent = [fact("queued", NOON + n * 60 * S) for n in range(6)]
+    answers = await asyncio.gather(*(house.results(one) for one in sent))
+    assert {r["status"] for (r,) in answers} == {"accepted"}
+    assert len(house.node.load(CALL)) == 6
+    again = await house.results(*sent)
+    assert {r["status"] for r in again} == {"duplicate"}
 
 
 @in_house()

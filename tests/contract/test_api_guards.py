@@ -110,6 +110,31 @@ async def test_a_fault_of_the_program_shows_nothing_of_its_insides(house: WebHou
     assert "secret" not in answer.text
 
 
+@in_house()
+async def test_without_read_models_people_get_a_page_and_programs_a_problem(
+    house: WebHouse,
+) -> None:
+    for link in (house.folder / "projections").glob("*.db"):
+        link.unlink()
+    house.app.state.feed._services.figures._models.close()
+    page = await house.client.get("/")
+    assert (page.status_code, page.headers["content-type"].split(";")[0]) == (503, "text/html")
+    assert "Siffrorna kan inte visas just nu" in page.text
+    assert page.headers["retry-after"]
+    for path in ("/api/v1/queues", "/api/v1/statistics"):
+        answer = await house.client.get(path)
+        assert answer.status_code == 503
+        assert answer.headers["content-type"] == "application/problem+json"
+    assert (await house.client.get("/api/v1/stream")).text == "retry: 2000\n\n"
+    ready = (await house.client.get("/readyz")).json()
+    assert ready["status"] == "degraded"
+    assert ready["degraded"][0]["part"] == "board"
+    assert (await house.client.get("/metrics")).status_code == 200
+    assert (await house.client.get("/livez")).status_code == 200
+    (taken,) = await house.results(fact("queued"))
+    assert taken["status"] == "accepted"
+
+
 @pytest.mark.parametrize(
     ("error", "status"),
     [
