@@ -186,7 +186,7 @@ async def _listening(house: House) -> AsyncIterator[None]:
 
 
 def web_app(house: House, facts_token: str, demo_note: str | None = None) -> FastAPI:
-    """The board and the API on an open house."""
+    """The board and the API on an open house. Raises: Unavailable where it was never built."""
     config = house.config
     target = Target(config.target_service_level, config.target_within_s)
     services = Services(
@@ -202,4 +202,8 @@ def web_app(house: House, facts_token: str, demo_note: str | None = None) -> Fas
         target=target,
         hosts=(config.host, *config.hosts),
     )
-    return create_app(services)
+    try:
+        return create_app(services)
+    except FileNotFoundError as e:
+        said = _("the screens' words are not compiled: use make run, or install again with pip")
+        raise Unavailable(said, neighbour="installation") from e

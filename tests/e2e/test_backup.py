@@ -14,12 +14,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """A data folder with the recording in it."""
-    folder = tmp_path / "data"
-    kc(tmp_path, "import", "queue-log", RECORDING, "--exchange", "lab", "--data", folder)
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the recording in it, to be copied."""
+    folder = tmp_path_factory.mktemp("imported") / "data"
+    kc(folder.parent, "import", "queue-log", RECORDING, "--exchange", "lab", "--data", folder)
     return folder
+
+
+@pytest.fixture
+def data(imported: Path, tmp_path: Path) -> Path:
+    """A data folder with the recording in it, to be destroyed."""
+    return shutil.copytree(imported, tmp_path / "data", symlinks=True)
 
 
 def create(tmp_path: Path, data: Path, *more: object) -> Any:
