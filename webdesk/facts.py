@@ -134,7 +134,7 @@ class FactsDesk:
 
     async def take(self, batch: Batch) -> dict[str, Any]:
         """The answer to a batch. Raises: Unavailable: the same batch may be sent again."""
-        items = [self._parsed(raw) for raw in batch.facts]
+        items = await asyncio.to_thread(lambda: [self._parsed(raw) for raw in batch.facts])
         as_of: dict[str, int] = {}
         for attempt in range(_TRIES_MAX):
             open_items = [item for item in items if item.result is None]

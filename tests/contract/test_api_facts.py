@@ -17,6 +17,7 @@ from core.commit import telephony_id, telephony_key
 from core.limits import BODY_BYTES_MAX, FACTS_BATCH_MAX
 from core.vocabulary import call_stream
 from telephony.kinds import key_of as telephony_key_of
+from telephony.queue_log import import_files
 from webdesk.fact_shapes import Fact, key_of, to_event
 
 CALL = call_stream(EXCHANGE, "1700000000.1")
@@ -100,6 +101,32 @@ async def test_six_different_facts_at_once_are_six(house: WebHouse) -> None:
     assert len(house.node.load(CALL)) == 6
     again = await house.results(*sent)
     assert {r["status"] for r in again} == {"duplicate"}
+
+
+@in_house()
+async def test_a_call_told_live_and_imported_later_counts_once(
+    house: WebHouse,
+) -> None:
+    epoch = int(NOON.timestamp())
+    rows = (
+        f"{epoch}|1700000000.1|avfall|NONE|ENTERQUEUE||0700000001|1",
+        f"{epoch + 9}|1700000000.1|avfall|Anna|CONNECT|9|1700000000.2|3",
+        f"{epoch + 69}|1700000000.1|avfall|Anna|COMPLETECALLER|9|60|1",
+    )
+    log = house.folder / "queue_log"
+    log.write_text("\n".join(rows) + "\n")
+    told = [
+        fact("queued", data={"caller": "0700000001", "place": 1}),
+        fact("answered", NOON + 9 * S, member="Anna", data={"wait_s": 9, "ring_s": 3}),
+        fact(
+            "ended", NOON + 69 * S, member="Anna", data={"by": "caller", "wait_s": 9, "talk_s": 60}
+        ),
+    ]
+    assert {r["status"] for r in await house.results(*told)} == {"accepted"}
+    report = await import_files(house.node, [log], EXCHANGE, city())
+    assert (report.facts, report.already_known) == (0, 3)
+    assert {r["status"] for r in await house.results(*told)} == {"duplicate"}
+    assert len(house.node.load(CALL)) == 3
 
 
 @in_house()

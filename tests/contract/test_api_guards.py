@@ -6,6 +6,7 @@ import json
 from datetime import timedelta
 
 import pytest
+import structlog.testing
 from web_house import AUTH, NOON, WebHouse, fact, in_house
 
 from core.errors import (
@@ -219,3 +220,20 @@ async def test_nobody_needs_the_token_to_read_and_nobody_gets_it(house: WebHouse
     for path in GETS:
         answer = await house.client.get(path)
         assert AUTH["Authorization"].split()[1] not in answer.text
+
+
+@in_house()
+async def test_the_log_of_requests_names_routes_and_never_what_was_in_them(house: WebHouse) -> None:
+    with structlog.testing.capture_logs() as lines:
+        await house.client.get("/api/v1/statistics?from=0700000001")
+        await house.facts(fact("queued", data={"caller": "0700000001"}))
+        await house.client.post(
+            "/api/v1/cases/TK/0700000001/close",
+            json={"agent": "anna", "outcome": "solved"},
+            headers={**AUTH, "Idempotency-Key": "0700000001"},
+        )
+    assert [line["status"] for line in lines] == [422, 200, 404]
+    assert lines[2]["route"] == "/api/v1/cases/{authority}/{case}/close"
+    for line in lines:
+        assert set(line) == {"event", "log_level", "method", "route", "status", "ms"}
+        assert "0700000001" not in str(line)
