@@ -13,7 +13,6 @@ from starlette.responses import Response
 from core.errors import Invalid
 from projections.statistics import DIMENSIONS, StatisticsQuery
 from webdesk import answers
-from webdesk.situation import position_text
 from webdesk.stream import Stream
 
 if TYPE_CHECKING:
@@ -119,10 +118,7 @@ def router(services: Services, feed: LiveFeed) -> APIRouter:
     @routes.get("/queues", summary="The queues now", response_model=answers.Queues)
     async def queues() -> Response:
         published = await feed.now()
-        headers = {
-            "Cache-Control": "no-store",
-            "X-Log-Position": position_text(published.positions),
-        }
+        headers = {"Cache-Control": "no-store"}
         return Response(published.body, media_type="application/json", headers=headers)
 
     @routes.get(
