@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from core.commit import Answer, Clock, Draft, Recorded, Verdict
-from core.erasure import ErasureDecided
 from core.errors import Corrupt, Refused
 from core.eventlog.codec import decode_event, open_event, seal_event, subjects_of
 from core.eventlog.envelope import (
@@ -26,10 +25,11 @@ from core.eventlog.envelope import (
     decode_commit,
     encode_commit,
 )
+from core.eventlog.erasing import carry_out
 from core.eventlog.index import Index
 from core.eventlog.keys import KeyBook, Keyring
 from core.eventlog.log import LogStore
-from core.eventlog.parts import drop_index, index_path, open_parts, set_aside
+from core.eventlog.parts import drop_index, hold_index, index_path, open_parts, set_aside
 from core.eventlog.shard import Shard
 from core.limits import FORMAT
 from core.personal import CitySecret
@@ -73,11 +73,16 @@ class Node:
     """
 
     def __init__(
-        self, settings: NodeSettings, store: LogStore, secret: CitySecret, keys: KeyBook
+        self,
+        settings: NodeSettings,
+        store: LogStore,
+        secret: CitySecret,
+        keys: KeyBook,
+        folder: int,
     ) -> None:
         self.settings, self.secret = settings, secret
         self.keyring = Keyring(keys, secret, settings.entropy)
-        self._store, self._keys = store, keys
+        self._store, self._keys, self._folder = store, keys, folder
         self._shards: dict[str, Shard] = {}
         self._indexes: dict[str, Index] = {}
         self._opening = asyncio.Lock()
@@ -104,8 +109,13 @@ class Node:
         Raises: Refused (a URL or setting), InUse, Corrupt, NeedsUpgrade, Unavailable; each says
         what to do.
         """
-        store, secret, keys = open_parts(settings)
-        node = cls(settings, store, secret, keys)
+        folder = hold_index(settings.data)
+        try:
+            store, secret, keys = open_parts(settings)
+        except BaseException:
+            os.close(folder)
+            raise
+        node = cls(settings, store, secret, keys, folder)
         try:
             books = await store.books()
             _check_shards(books)
@@ -121,6 +131,11 @@ class Node:
             raise
         return node
 
+    @property
+    def building(self) -> bool:
+        """Whether a lost index is still being made from the log."""
+        return any(index.bulk for index in self._indexes.values())
+
     async def _finish(self) -> None:
         await self.settle()
         await self.apply_erasures()
@@ -130,13 +145,14 @@ class Node:
         if self.behind is not None:
             self.behind.cancel()
             await asyncio.gather(self.behind, return_exceptions=True)
-        for shard in self._shards.values():
-            await shard.close()
-        for index in self._indexes.values():
-            index.close()
-        self._keys.close()
-        await self._store.close()
-        self._wake()
+        try:
+            for shard in self._shards.values():
+                await shard.close()
+        finally:  # whatever a shard met: nothing stays locked
+            self._keys.close()
+            await self._store.close()
+            os.close(self._folder)
+            self._wake()
 
     async def book(
         self, book: str, progress: Callable[[str, int, int], None] | None = None
@@ -343,28 +359,8 @@ class Node:
         if name not in self._shards:
             return 0
         await self._shards[name].settle()
-        done, known = self._keys.erased_upto(), self._shards[name].state.indexed
-        if done > known:
-            msg = (
-                f"the file of keys has followed {name} up to position {done}, but the log holds "
-                f"{known}: one of "
-                "them is not the other's. Restore log and keys that belong together"
-            )
-            raise Corrupt(msg)
-        gone, loop = 0, asyncio.get_running_loop()
-        while batch := self.read(name, self._keys.erased_upto(), 1_000):
-            subjects = [
-                event.subject
-                for commit in batch
-                for logged in commit.commit.events
-                if logged.type == ErasureDecided.TOPIC
-                and isinstance(
-                    event := decode_event(logged.type, logged.schema, logged.data), ErasureDecided
-                )
-            ]
-            upto = batch[-1].position
-            gone += await loop.run_in_executor(None, self.keyring.erase, subjects, upto)
-        return gone
+        ends = self._shards[name].state.indexed
+        return await carry_out(self.keyring, self._keys, partial(self.read, name), ends)
 
 
 def _check_shards(books: Mapping[str, int]) -> None:

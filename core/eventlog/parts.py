@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from core.errors import Refused
+from core.errors import InUse, Refused, Unavailable
 from core.eventlog.index import DISTRUSTED
 from core.eventlog.keys import KeyBook, MemoryKeys, SqliteKeys
 from core.eventlog.memory_log import MemoryStore
@@ -21,6 +23,26 @@ if TYPE_CHECKING:
     from core.eventlog.node import NodeSettings
 
 _INDEX_SUFFIXES = ("", "-wal", "-shm", DISTRUSTED)
+
+
+def hold_index(data: Path) -> int:
+    """Take the folder of the index for this process; the lock goes with what is given back.
+
+    Two logs on one data folder would write into one index. Raises: InUse, Unavailable.
+    """
+    try:
+        (data / "index").mkdir(parents=True, exist_ok=True)
+        lock = os.open(data / "index" / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as e:
+        msg = f"the data folder {data} cannot be used ({e.strerror}): check it and its rights"
+        raise Unavailable(msg, neighbour="data folder") from e
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as e:
+        os.close(lock)
+        msg = f"the data folder {data} is in use by another node"
+        raise InUse(msg, neighbour="data folder") from e
+    return lock
 
 
 def open_parts(settings: NodeSettings) -> tuple[LogStore, CitySecret, KeyBook]:

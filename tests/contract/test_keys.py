@@ -220,17 +220,23 @@ async def test_a_wrapped_key_that_was_changed_does_not_open_and_says_so(tmp_path
 
 
 @story
-async def test_keys_of_another_log_are_noticed(tmp_path: Path) -> None:
-    """The keys have followed erasures that this log never held."""
-    async with opened(settings_of(tmp_path / "a")) as node:
-        for n in range(3):
-            await node.propose(erasure(n=n))
-        await node.apply_erasures()
-    async with opened(settings_of(tmp_path / "b")) as node:
+async def test_keys_that_have_followed_further_than_the_log_goes_follow_it_anew(
+    tmp_path: Path,
+) -> None:
+    """An older copy of the log was put back: what is decided from now on must not be passed."""
+    async with opened(settings_of(tmp_path)) as node:
         await node.propose(queued(1))
-    shutil.copy(tmp_path / "a" / "keys.db", tmp_path / "b" / "keys.db")
-    with pytest.raises(Corrupt, match="belong together"):
-        await Node.open(settings_of(tmp_path / "b"))
+    shutil.copy(tmp_path / "log.db", tmp_path / "old.db")
+    async with opened(settings_of(tmp_path)) as node:
+        await node.propose_many([erasure("caller/nobody", n) for n in range(5)])
+        await node.apply_erasures()
+        assert node._keys.erased_upto() == 5
+    shutil.copy(tmp_path / "old.db", tmp_path / "log.db")
+    shutil.rmtree(tmp_path / "index")
+    async with opened(settings_of(tmp_path)) as node:
+        await node.propose(erasure())
+        assert await node.apply_erasures() == 1
+        assert caller(node) is ERASED
 
 
 @story

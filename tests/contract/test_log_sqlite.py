@@ -210,6 +210,15 @@ async def test_a_folder_in_use_says_so(tmp_path: Path) -> None:
 
 
 @story
+async def test_two_logs_cannot_share_a_data_folder(tmp_path: Path) -> None:
+    """They would write into one index."""
+    other = sqlite_settings(tmp_path, log=f"sqlite:{tmp_path / 'other' / 'log.db'}")
+    async with opened(sqlite_settings(tmp_path)):
+        with pytest.raises(InUse, match="data folder"):
+            await Node.open(other)
+
+
+@story
 async def test_a_log_reached_by_a_link_is_the_same_log(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "linked").symlink_to(tmp_path / "real")
