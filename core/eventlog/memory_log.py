@@ -1,6 +1,9 @@
-"""The log in memory: for tests and trials; gone with the process. Real code under the same contract.
+"""The log in memory: for tests and trials; gone with the process.
 
-Several nodes may share one `MemoryStore`, which is how races between proposers are tested on one machine.
+Real code under the same contract.
+
+Several nodes may share one `MemoryStore`, which is how races between proposers are tested on one
+machine.
 """
 
 from __future__ import annotations
@@ -40,7 +43,8 @@ class MemoryLog:
         """Records from `offset` on."""
         if offset >= len(self._bodies) and wait_s > 0:
             try:
-                await asyncio.wait_for(self._grown.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._grown.wait()
             except TimeoutError:
                 return ()
         bodies = self._bodies[offset : offset + limit]
