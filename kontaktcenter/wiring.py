@@ -123,9 +123,12 @@ async def opened(
     tell = (out or Silent()).progress
     with held(config), _folder(config) as folder:
         settings = NodeSettings(config.log, folder, clock, secret_file=config.master_key_file)
-        node = await Node.open(settings, tell)
+        node = await Node.open(settings, tell, wait_for_index=not live)
+        taxonomy: asyncio.Task[None] | None = None
         try:
-            await catalogue.ensure(node, config.taxonomy, clock())
+            taxonomy = asyncio.ensure_future(_taxonomy(node, config, clock))
+            if not node.building:  # else the board shows what it has, and facts are taken meanwhile
+                await taxonomy
             async with _read_models(node, folder, live=live) as (runner, read_models):
                 if not live:  # somebody waits for them
                     runner.on_change(partial(_moved, node, tell))
@@ -133,12 +136,20 @@ async def opened(
                 async with _listening(house):
                     yield house
         finally:
+            if taxonomy is not None:
+                taxonomy.cancel()
+                await asyncio.gather(taxonomy, return_exceptions=True)
             await node.close()
+
+
+async def _taxonomy(node: Node, config: Config, clock: Clock) -> None:
+    await node.settle()
+    await catalogue.ensure(node, config.taxonomy, clock())
 
 
 def ahead(runner: Runner, node: Node) -> list[str]:
     """The read models that have read beyond the log's end: they were folded from another log."""
-    log = node.positions()
+    log = {shard: position for shard, (position, _digest) in node.digests().items()}
     return [
         name
         for name in runner.names()

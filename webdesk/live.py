@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import structlog
 
-from core.limits import STREAM_CLIENTS_MAX
+from core.limits import STALE_AFTER_S, STREAM_CLIENTS_MAX
 from core.vocabulary import CALLS, CENTRE
 from webdesk.situation import situation
 
@@ -96,7 +96,7 @@ class LiveFeed:
     def lag(self) -> int:
         """How many commits the read models are behind the log, over all shards."""
         reached = self._services.figures.positions()
-        log = self._services.node.positions()
+        log = self._services.node.judged()
         return sum(max(0, position - reached.get(shard, 0)) for shard, position in log.items())
 
     async def now(self) -> Published:
@@ -142,7 +142,7 @@ class LiveFeed:
             if self._latest is not None and self._worked_at > began:
                 return self._latest  # somebody else asked at the same moment
             asked_at = perf_counter()
-            self._samples.append((asked_at, _of_calls(self._services.node.positions())))
+            self._samples.append((asked_at, _of_calls(self._services.node.judged())))
             now = self._services.clock()
             figures = await asyncio.to_thread(self._services.figures.queues, now)
             self._worked_at = perf_counter()
@@ -158,8 +158,8 @@ class LiveFeed:
             reached.get(shard, 0) >= position for shard, position in self._samples[0][1].items()
         ):
             self._fresh_at = self._samples.popleft()[0]
-        if self._fresh_at is None:
-            self._fresh_at = self._samples[0][0]
+        if self._fresh_at is None:  # never seen to be current: grey until it is
+            return STALE_AFTER_S + max(0.0, perf_counter() - self._samples[0][0])
         return max(0.0, perf_counter() - self._fresh_at)
 
     def _publish(self, state: dict[str, Any]) -> None:

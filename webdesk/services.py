@@ -27,6 +27,10 @@ class FeedNode(Port, Protocol):
         """The last position of each shard in the index; safe from any thread."""
         ...
 
+    def judged(self) -> dict[str, int]:
+        """The last position of each shard that was judged; safe from any thread."""
+        ...
+
 
 class Figures(Protocol):
     """The read models, asked in a worker thread; every answer is JSON-ready.

@@ -311,6 +311,10 @@ class Node:
         """The last position in the index, for each shard."""
         return {name: shard.state.indexed for name, shard in list(self._shards.items())}
 
+    def judged(self) -> dict[str, int]:
+        """The last position that was judged, for each shard; the index may be behind."""
+        return {name: shard.state.position for name, shard in list(self._shards.items())}
+
     def digests(self) -> dict[str, tuple[int, str]]:
         """Position and rolling digest (hex) of each shard, as far as it has been judged."""
         return {
