@@ -170,6 +170,7 @@ def _first_question_s(folder: Path) -> float:
     return took_s
 
 
+@pytest.mark.fault
 @pytest.mark.requirement("R3")
 def test_a_terminal_killed_at_any_moment_loses_nothing_that_it_called_saved(
     tmp_path: Path, whole: bool
