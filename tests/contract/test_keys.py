@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import sqlite3
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,8 +15,7 @@ from core.erasure import ErasureDecided, erasure_stream
 from core.errors import Corrupt, Refused, Unavailable
 from core.eventlog.keys import Keyring, MemoryKeys, SqliteKeys
 from core.eventlog.node import Node
-from core.eventlog.verify import rebuild
-from core.personal import ERASED, CitySecret, Personal, Sealed
+from core.personal import CitySecret, Personal, Sealed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -220,26 +217,6 @@ async def test_a_wrapped_key_that_was_changed_does_not_open_and_says_so(tmp_path
 
 
 @story
-async def test_keys_that_have_followed_further_than_the_log_goes_follow_it_anew(
-    tmp_path: Path,
-) -> None:
-    """An older copy of the log was put back: what is decided from now on must not be passed."""
-    async with opened(settings_of(tmp_path)) as node:
-        await node.propose(queued(1))
-    shutil.copy(tmp_path / "log.db", tmp_path / "old.db")
-    async with opened(settings_of(tmp_path)) as node:
-        await node.propose_many([erasure("caller/nobody", n) for n in range(5)])
-        await node.apply_erasures()
-        assert node._keys.erased_upto() == 5
-    shutil.copy(tmp_path / "old.db", tmp_path / "log.db")
-    shutil.rmtree(tmp_path / "index")
-    async with opened(settings_of(tmp_path)) as node:
-        await node.propose(erasure())
-        assert await node.apply_erasures() == 1
-        assert caller(node) is ERASED
-
-
-@story
 async def test_a_file_of_keys_that_cannot_be_written_refuses_and_records_nothing(
     tmp_path: Path,
 ) -> None:
@@ -253,135 +230,6 @@ async def test_a_file_of_keys_that_cannot_be_written_refuses_and_records_nothing
         keys._conn.execute("PRAGMA query_only=OFF")
         assert await node.shard("calls/0").log.end() == 2
         assert isinstance((await node.propose(queued(2))).verdict, Accepted)
-
-
-# --- erasure --------------------------------------------------------------------------------------
-@story
-async def test_what_is_erased_reads_erased_and_nothing_else_changes(tmp_path: Path) -> None:
-    async with opened(settings_of(tmp_path)) as node:
-        await node.propose_many([queued(1), queued(2)])
-        await node.settle()
-        before, feed = node.digests()["calls/0"], node.read("calls/0", 0, 9)
-        await node.propose(erasure())
-        assert await node.apply_erasures() == 1
-        assert caller(node) is ERASED
-        assert isinstance(caller(node, "call/x/2.1"), Personal)
-        assert node.digests()["calls/0"] == before
-        assert (
-            node.read("calls/0", 0, 9) == feed
-        )  # with the caller's hash: statistics do not change
-    async with opened(settings_of(tmp_path)) as node:
-        assert caller(node) is ERASED
-    await rebuild(settings_of(tmp_path))
-    async with opened(settings_of(tmp_path)) as node:
-        assert caller(node) is ERASED
-        assert node.digests()["calls/0"] == before
-
-
-@story
-async def test_the_bytes_of_an_erased_key_are_in_no_file(tmp_path: Path) -> None:
-    async with opened(settings_of(tmp_path)) as node:
-        await node.propose_many([queued(n) for n in range(1, 400)])
-        conn = sqlite3.connect(tmp_path / "keys.db")
-        ((wrapped,),) = conn.execute(
-            "SELECT wrapped FROM key WHERE subject = ?", (SUBJECT,)
-        ).fetchall()
-        conn.close()
-        files = [tmp_path / name for name in ("keys.db", "keys.db-wal", "log.db", "log.db-wal")]
-        assert any(wrapped in f.read_bytes() for f in files if f.exists())
-        await node.propose(erasure())
-        await node.apply_erasures()
-        assert not any(wrapped in f.read_bytes() for f in files if f.exists())
-        assert node.keyring._by_subject.get(SUBJECT) is None
-    assert not any(wrapped in f.read_bytes() for f in tmp_path.rglob("*") if f.is_file())  # noqa: ASYNC240
-
-
-@story
-async def test_a_crash_between_decision_and_erasure_is_made_good_at_the_next_start(
-    tmp_path: Path,
-) -> None:
-    async with opened(settings_of(tmp_path)) as node:
-        await node.propose(queued(1))
-        await node.propose(erasure())
-        assert isinstance(caller(node), Personal)  # and here the node dies
-    async with opened(settings_of(tmp_path)) as node:
-        assert caller(node) is ERASED
-
-
-@story
-async def test_a_crash_before_the_write_ahead_log_was_emptied_leaves_no_copy_for_long(
-    tmp_path: Path,
-) -> None:
-    """The tombstone is committed, the process dies, and the -wal still holds the key."""
-    keys = SqliteKeys(tmp_path / "keys.db")
-    keys.add([("caller/a/1", b"a wrapped key to be erased" * 3)])
-    keys._conn.execute("UPDATE key SET wrapped = NULL")
-    for name in ("keys.db", "keys.db-wal"):
-        shutil.copy(tmp_path / name, tmp_path / f"copy-{name}")
-    keys.close()
-    shutil.move(tmp_path / "copy-keys.db", tmp_path / "copy.db")
-    shutil.move(tmp_path / "copy-keys.db-wal", tmp_path / "copy.db-wal")
-    assert b"to be erased" in (tmp_path / "copy.db-wal").read_bytes()
-    again = SqliteKeys(tmp_path / "copy.db", may_make=False)
-    for name in ("copy.db", "copy.db-wal"):
-        path = tmp_path / name
-        assert not path.exists() or b"to be erased" not in path.read_bytes()
-    assert again.wrapped("caller/a/1") is None
-    again.close()
-
-
-@story
-async def test_a_copy_of_the_keys_from_before_an_erasure_is_erased_again(tmp_path: Path) -> None:
-    async with opened(settings_of(tmp_path)) as node:
-        await node.propose(queued(1))
-    shutil.copy(tmp_path / "keys.db", tmp_path / "old.db")
-    async with opened(settings_of(tmp_path)) as node:
-        await node.propose(erasure())
-        await node.apply_erasures()
-    shutil.copy(tmp_path / "old.db", tmp_path / "keys.db")
-    async with opened(settings_of(tmp_path)) as node:
-        assert caller(node) is ERASED
-
-
-@story
-async def test_after_an_erasure_the_same_person_gets_a_new_key(tmp_path: Path) -> None:
-    async with opened(settings_of(tmp_path)) as node:
-        await node.propose(queued(1))
-        await node.propose(erasure())
-        await node.apply_erasures()
-        await node.propose(queued(7, number="0700000001"))
-        assert caller(node) is ERASED
-        assert caller(node, "call/x/7.1") == Personal("0700000001", SUBJECT)
-        await node.propose(erasure(n=2))
-        await node.apply_erasures()
-        assert caller(node, "call/x/7.1") is ERASED
-
-
-@story
-async def test_erasing_twice_or_somebody_unknown_erases_nothing_more(tmp_path: Path) -> None:
-    async with opened(settings_of(tmp_path)) as node:
-        await node.propose(queued(1))
-        await node.propose(erasure())
-        assert [await node.apply_erasures() for _ in range(2)] == [1, 0]
-        await node.propose(erasure("caller/nobody"))
-        assert await node.apply_erasures() == 0
-
-
-@story
-async def test_what_is_sealed_while_an_erasure_goes_on_is_never_sealed_with_a_dead_key(
-    tmp_path: Path,
-) -> None:
-    async with opened(settings_of(tmp_path)) as node:
-        for n in range(30):
-            draft = replace(queued(n, number="0700000001"), id=an_id(f"round {n}"))
-            await node.propose(erasure(n=n))
-            erased, answer = await asyncio.gather(node.apply_erasures(), node.propose(draft))
-            assert isinstance(answer.verdict, Accepted)
-            found = caller(node, f"call/x/{n}.1")
-            if found is ERASED:  # it was sealed before, and went with the others: counted
-                assert erased >= 1
-            live = node._keys.of_subjects([SUBJECT])
-            assert all(node.keyring.by_id(key_id) for key_id, _wrapped in live.values())
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
