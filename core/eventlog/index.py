@@ -3,9 +3,6 @@
 It holds the judged commits, which events are in which stream, trackings, and the shard's position
 and digest; rows and position are one transaction. `synchronous=NORMAL`: the log is the truth, and
 what is lost here is read from it again.
-
-Rows are written some hundreds to a statement. sqlite3 lets go of the interpreter at every step, and
-a step for each row would wait for the busy loop each time.
 """
 
 from __future__ import annotations
@@ -14,11 +11,12 @@ import contextlib
 import sqlite3
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 from core.commit import Accepted, StaleVerdict
 from core.errors import Corrupt, Unavailable
+from core.eventlog.clean_close import note_close, take_note
 from core.eventlog.envelope import Claim, Unreadable, decode_claim
 from core.eventlog.index_sql import (
     SQL_ASIDE,
@@ -37,6 +35,8 @@ from core.eventlog.index_sql import (
     SQL_STREAM_DOWN,
     SQL_STREAM_UP,
     SQL_TRACKING,
+    in_parts,
+    insert_rows,
 )
 from core.eventlog.sqlite_errors import SqliteErrors, is_surroundings, schema_differs
 
@@ -45,12 +45,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LAYOUT = 2  # another layout is built again from the log
-_ROWS_PER_STATEMENT = 3_600
-_IDS_PER_QUERY = 400
 
 JUDGED_COLUMNS = 9
 EVENT_COLUMNS = 5
-_N = TypeVar("_N")
 VERSION_MAX = 2**62
 DISTRUSTED = ".distrusted"  # a mark beside a file that was found damaged while in use
 
@@ -123,7 +120,7 @@ class Index:
         try:
             self.mark = self._start()
         except BaseException:
-            self.close()
+            self._drop()
             raise
 
     def _connection(self) -> sqlite3.Connection:
@@ -131,8 +128,7 @@ class Index:
         if known is not None:
             return known
         if self._closed:
-            msg = f"the index {self.path} is closed"
-            raise Unavailable(msg, neighbour="index", retry_after_s=5)
+            raise Unavailable(f"the index {self.path} is closed", neighbour="index")
         conn = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         with self._opening:
             self._connections[threading.get_ident()] = conn
@@ -144,6 +140,7 @@ class Index:
         """Open or make the file. Raises: Corrupt where it is not to be trusted: set it aside."""
         if self._distrusted.exists():
             raise Corrupt(f"the index {self.path} was found damaged while in use")
+        as_left = take_note(self.path)
         try:
             conn = self._connection()
             layout = conn.execute("PRAGMA user_version").fetchone()[0]
@@ -151,10 +148,10 @@ class Index:
                 self._make(conn)
             elif layout != LAYOUT:
                 raise Corrupt(f"the index {self.path} has layout {layout}, not {LAYOUT}")
-            elif conn.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
+            elif not as_left and conn.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
                 raise Corrupt(f"the index {self.path} contradicts itself")
             row = conn.execute("SELECT * FROM state").fetchone()
-            ends = conn.execute(SQL_ENDS).fetchone()
+            ends = None if as_left else conn.execute(SQL_ENDS).fetchone()
             if row is not None:
                 self.make_lookups()  # a bulk load may have been cut off
             differing = schema_differs(conn, (*SQL_SCHEMA, *(SQL_INDEXES if row else ())))
@@ -169,7 +166,7 @@ class Index:
             raise Corrupt(
                 f"the index {self.path} is damaged: its state does not match its checksum"
             )
-        if ends != (mark.position, mark.position, mark.seq, mark.seq):
+        if ends not in {None, (mark.position, mark.position, mark.seq, mark.seq)}:
             raise Corrupt(f"the index {self.path} is damaged: rows are missing")
         self.bulk = row is None
         return mark
@@ -198,8 +195,8 @@ class Index:
             ):  # written, but nobody waited to hear it
                 conn.execute("ROLLBACK")
                 return
-            _insert(conn, SQL_JUDGED, JUDGED_COLUMNS, batch.judged)
-            _insert(conn, SQL_EVENT, EVENT_COLUMNS, batch.events)
+            insert_rows(conn, SQL_JUDGED, JUDGED_COLUMNS, batch.judged)
+            insert_rows(conn, SQL_EVENT, EVENT_COLUMNS, batch.events)
             for tracking in batch.trackings.items():
                 conn.execute(SQL_TRACKING, (*tracking, _crc_of(*tracking)))
             for aside in batch.asides:
@@ -235,7 +232,7 @@ class Index:
     def _commits_at(self, positions: Iterable[int]) -> dict[int, tuple[int, int, bytes]]:
         """The commits at these positions: first number, number of events, bytes."""
         found = {}
-        for part, marks in _parts(list(positions)):
+        for part, marks in in_parts(list(positions)):
             for position, first_seq, events, stream, head, raw, crc in self._query(
                 SQL_POSITIONS.format(marks), part
             ):
@@ -266,7 +263,7 @@ class Index:
         """The last versions of those of `streams` that are in the index."""
         self._must_be_whole()
         found: dict[str, int] = {}
-        for part, marks in _parts(list(streams)):
+        for part, marks in in_parts(list(streams)):
             found.update(self._query(SQL_HEADS.format(marks), part))
         return found
 
@@ -274,7 +271,7 @@ class Index:
         """Intent and first verdict of those of `ids` that are in the index."""
         self._must_be_whole()
         found: dict[str, tuple[str, Accepted | StaleVerdict]] = {}
-        for part, marks in _parts(list(ids)):
+        for part, marks in in_parts(list(ids)):
             for name, intent, position, seq, events, stream, head, raw, crc in self._query(
                 SQL_IDS.format(marks), part
             ):
@@ -358,7 +355,13 @@ class Index:
         )
 
     def close(self) -> None:
-        """Close every thread's connection."""
+        """Close every thread's connection, and note that the file was left whole."""
+        whole = not (self._closed or self.bulk or self._distrusted.exists())
+        self._drop()
+        if whole:
+            note_close(self.path)
+
+    def _drop(self) -> None:
         self._closed = True
         with self._opening:
             for conn in self._connections.values():
@@ -377,20 +380,3 @@ def row_crc(  # noqa: PLR0913 -- a row has these columns
 
 def _crc_of(*columns: object) -> int:
     return crc32(repr(columns).encode())
-
-
-def _insert(conn: sqlite3.Connection, sql: str, columns: int, flat: list[object]) -> None:
-    row = "(" + ",".join("?" * columns) + ")"
-    step = columns * _ROWS_PER_STATEMENT
-    full = sql + ",".join([row] * _ROWS_PER_STATEMENT)
-    for start in range(0, len(flat), step):
-        part = flat[start : start + step]
-        conn.execute(
-            full if len(part) == step else sql + ",".join([row] * (len(part) // columns)), part
-        )
-
-
-def _parts(names: list[_N]) -> Iterable[tuple[list[_N], str]]:
-    for start in range(0, len(names), _IDS_PER_QUERY):
-        part = names[start : start + _IDS_PER_QUERY]
-        yield part, ",".join("?" * len(part))

@@ -5,6 +5,16 @@ A row of `judged` is always fetched with all that its checksum covers.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+
+_N = TypeVar("_N")
+_ROWS_PER_STATEMENT = 3_600
+_IDS_PER_QUERY = 400
+
 SQL_SCHEMA = (
     (
         "CREATE TABLE judged (position INTEGER PRIMARY KEY, id TEXT NOT NULL, intent TEXT NOT NULL,"
@@ -65,3 +75,26 @@ SQL_ENDS = (
     "SELECT (SELECT count(*) FROM judged), (SELECT ifnull(max(position), 0) FROM judged),"
     " (SELECT count(*) FROM event), (SELECT ifnull(max(seq), 0) FROM event)"
 )
+
+
+def insert_rows(conn: sqlite3.Connection, sql: str, columns: int, flat: list[object]) -> None:
+    """Insert rows that are given as one flat list, thousands to a statement.
+
+    sqlite3 lets go of the interpreter at every step, and a step for each row would wait for the
+    busy loop each time.
+    """
+    row = "(" + ",".join("?" * columns) + ")"
+    step = columns * _ROWS_PER_STATEMENT
+    full = sql + ",".join([row] * _ROWS_PER_STATEMENT)
+    for start in range(0, len(flat), step):
+        part = flat[start : start + step]
+        conn.execute(
+            full if len(part) == step else sql + ",".join([row] * (len(part) // columns)), part
+        )
+
+
+def in_parts(names: list[_N]) -> Iterable[tuple[list[_N], str]]:
+    """The names some hundreds at a time, each part with its question marks."""
+    for start in range(0, len(names), _IDS_PER_QUERY):
+        part = names[start : start + _IDS_PER_QUERY]
+        yield part, ",".join("?" * len(part))
