@@ -109,7 +109,7 @@ class Node:
         Raises: Refused (a URL or setting), InUse, Corrupt, NeedsUpgrade, Unavailable; each says
         what to do.
         """
-        folder = hold_index(settings.data)
+        folder = hold_index(settings)
         try:
             store, secret, keys = open_parts(settings)
         except BaseException:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from core.errors import InUse, Refused, Unavailable
+from core.eventlog.clean_close import CLOSED
 from core.eventlog.index import DISTRUSTED
 from core.eventlog.keys import KeyBook, MemoryKeys, SqliteKeys
 from core.eventlog.memory_log import MemoryStore
@@ -22,14 +23,17 @@ if TYPE_CHECKING:
     from core.eventlog.log import LogStore
     from core.eventlog.node import NodeSettings
 
-_INDEX_SUFFIXES = ("", "-wal", "-shm", DISTRUSTED)
+_INDEX_SUFFIXES = ("", "-wal", "-shm", DISTRUSTED, CLOSED)
 
 
-def hold_index(data: Path) -> int:
+def hold_index(settings: NodeSettings) -> int:
     """Take the folder of the index for this process; the lock goes with what is given back.
 
-    Two logs on one data folder would write into one index. Raises: InUse, Unavailable.
+    Two logs on one data folder would write into one index. Raises: Refused, before anything is
+    made in a folder that nobody meant; InUse, Unavailable.
     """
+    kind_of_log(settings.log)
+    data = settings.data
     try:
         (data / "index").mkdir(parents=True, exist_ok=True)
         lock = os.open(data / "index" / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -45,21 +49,26 @@ def hold_index(data: Path) -> int:
     return lock
 
 
+def kind_of_log(log: str) -> tuple[str, str]:
+    """`memory` or `sqlite`, and what follows the colon. Raises: Refused."""
+    kind, _, rest = log.partition(":")
+    if (kind, bool(rest)) not in {("memory", False), ("sqlite", True)}:
+        raise Refused(f"KC_LOG={log} is not a log: use memory: or sqlite:PATH")
+    return kind, rest
+
+
 def open_parts(settings: NodeSettings) -> tuple[LogStore, CitySecret, KeyBook]:
     """The log that `settings` name, the city's secret and the book of keys; made where they may.
 
     Raises: Refused (a URL or setting), InUse, Corrupt, NeedsUpgrade, Unavailable; nothing is held
     then.
     """
-    kind, _, rest = settings.log.partition(":")
-    if kind == "memory" and not rest:
+    kind, rest = kind_of_log(settings.log)
+    if kind == "memory":
         secret = settings.secret or CitySecret(settings.entropy(32))
         memory = settings.store or MemoryStore()
         keys = memory.keys if isinstance(memory, MemoryStore) else MemoryKeys()
         return memory, secret, keys
-    if kind != "sqlite" or not rest:
-        msg = f"KC_LOG={settings.log} is not a log: use memory: or sqlite:PATH"
-        raise Refused(msg)
     path, synchronous = sqlite_path(rest)
     store = SqliteStore(path, synchronous=synchronous)
     try:
