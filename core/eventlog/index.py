@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-LAYOUT = 2  # another layout is built again from the log
+LAYOUT = 3  # another layout is built again from the log
 
 JUDGED_COLUMNS = 9
 EVENT_COLUMNS = 5

@@ -15,29 +15,30 @@ _N = TypeVar("_N")
 _ROWS_PER_STATEMENT = 3_600
 _IDS_PER_QUERY = 400
 
+# STRICT, so that SQLite's own check also sees a value whose type a flipped bit changed.
 SQL_SCHEMA = (
     (
         "CREATE TABLE judged (position INTEGER PRIMARY KEY, id TEXT NOT NULL, intent TEXT NOT NULL,"
         " first_seq INTEGER NOT NULL, events INTEGER NOT NULL, stale_stream TEXT,"
-        " stale_head INTEGER, raw BLOB NOT NULL, crc INTEGER NOT NULL)"
+        " stale_head INTEGER, raw BLOB NOT NULL, crc INTEGER NOT NULL) STRICT"
     ),
     (
         "CREATE TABLE event (seq INTEGER PRIMARY KEY, stream TEXT NOT NULL,"
-        " version INTEGER NOT NULL, position INTEGER NOT NULL, nth INTEGER NOT NULL)"
+        " version INTEGER NOT NULL, position INTEGER NOT NULL, nth INTEGER NOT NULL) STRICT"
     ),
     (
         "CREATE TABLE tracking (name TEXT PRIMARY KEY, position INTEGER NOT NULL,"
-        " crc INTEGER NOT NULL) WITHOUT ROWID"
+        " crc INTEGER NOT NULL) WITHOUT ROWID, STRICT"
     ),
     (
         "CREATE TABLE aside (log_offset INTEGER NOT NULL, nth INTEGER NOT NULL,"
         " kind TEXT NOT NULL, reason TEXT, raw BLOB,"
-        " crc INTEGER NOT NULL, PRIMARY KEY (log_offset, nth))"
+        " crc INTEGER NOT NULL, PRIMARY KEY (log_offset, nth)) STRICT"
     ),
     (
         "CREATE TABLE state (one INTEGER PRIMARY KEY CHECK (one = 1), next_offset INTEGER NOT NULL,"
         " position INTEGER NOT NULL, seq INTEGER NOT NULL, digest BLOB NOT NULL,"
-        " format INTEGER NOT NULL, genesis BLOB, last_crc INTEGER, crc INTEGER NOT NULL)"
+        " format INTEGER NOT NULL, genesis BLOB, last_crc INTEGER, crc INTEGER NOT NULL) STRICT"
     ),
 )
 SQL_INDEXES = (
