@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from core.errors import InUse, Refused, Unavailable
+from core.errors import Refused
 from core.eventlog.clean_close import CLOSED
 from core.eventlog.index import DISTRUSTED
 from core.eventlog.keys import KeyBook, MemoryKeys, SqliteKeys
+from core.eventlog.locks import hold
 from core.eventlog.memory_log import MemoryStore
 from core.eventlog.secret import load_secret
 from core.eventlog.sqlite_log import SqliteStore
@@ -33,20 +32,7 @@ def hold_index(settings: NodeSettings) -> int:
     made in a folder that nobody meant; InUse, Unavailable.
     """
     kind_of_log(settings.log)
-    data = settings.data
-    try:
-        (data / "index").mkdir(parents=True, exist_ok=True)
-        lock = os.open(data / "index" / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as e:
-        msg = f"the data folder {data} cannot be used ({e.strerror}): check it and its rights"
-        raise Unavailable(msg, neighbour="data folder") from e
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as e:
-        os.close(lock)
-        msg = f"the data folder {data} is in use by another node"
-        raise InUse(msg, neighbour="data folder") from e
-    return lock
+    return hold(settings.data / "index" / "lock", f"the data folder {settings.data}")
 
 
 def kind_of_log(log: str) -> tuple[str, str]:

@@ -8,7 +8,6 @@ has no checksums of its own, and a flipped bit must stop the node, not become a 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import sqlite3
 import threading
@@ -19,13 +18,13 @@ from zlib import crc32
 
 from core.errors import (
     Corrupt,
-    InUse,
     KontaktcenterError,
     NeedsUpgrade,
     Refused,
     Unavailable,
     Unknown,
 )
+from core.eventlog.locks import hold
 from core.eventlog.log import Record
 from core.eventlog.sqlite_errors import SqliteErrors, is_surroundings, schema_differs
 from core.limits import APPEND_NOW_S_MAX
@@ -168,7 +167,9 @@ class SqliteStore:
                 "the log starts only with FULL: remove the setting"
             )
             raise Refused(msg)
-        self._lock = _lock(path)
+        self._lock = hold(
+            path.resolve().with_name(path.resolve().name + ".lock"), f"the log {path}"
+        )
         self._shards: dict[tuple[str, int], SqliteLog] = {}
         try:
             self.writer = self._open()
@@ -264,23 +265,6 @@ class SqliteStore:
         self.reader.close()
         self.writer.close()
         os.close(self._lock)
-
-
-def _lock(path: Path) -> int:
-    """Take the log for this process; the lock goes with the process, whatever ends it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(f"{path.resolve()}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as e:
-        msg = f"the log {path} cannot be opened: {e.strerror}; check the folder and its rights"
-        raise Unavailable(msg, neighbour="log") from e
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as e:
-        os.close(lock)
-        msg = f"the log {path} is in use by another process"
-        raise InUse(msg, neighbour="log") from e
-    return lock
 
 
 def _connect(path: Path) -> sqlite3.Connection:
