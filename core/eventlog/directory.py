@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from core.commit import Event
-    from core.eventlog.node import FeedCommit
+    from core.eventlog.settings import FeedCommit
 
 _TYPES = frozenset({EntrySet.TOPIC, EntryRemoved.TOPIC})
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from core.eventlog.keys import KeyBook, Keyring
-    from core.eventlog.node import FeedCommit
+    from core.eventlog.settings import FeedCommit
 
 _COMMITS = 1_000  # read at once
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from core.commit import Answer, Clock, Draft, Recorded, Verdict
+from core.commit import Answer, Draft, Recorded, Verdict
 from core.errors import Corrupt, Refused
 from core.eventlog.codec import decode_event, open_event, seal_event, subjects_of
 from core.eventlog.envelope import (
@@ -28,42 +26,20 @@ from core.eventlog.envelope import (
 from core.eventlog.erasing import carry_out
 from core.eventlog.index import Index
 from core.eventlog.keys import KeyBook, Keyring
-from core.eventlog.log import LogStore
 from core.eventlog.parts import drop_index, hold_index, index_path, open_parts, set_aside
+from core.eventlog.settings import FeedCommit, NodeSettings
 from core.eventlog.shard import Shard
 from core.limits import FORMAT
-from core.personal import CitySecret
-from core.vocabulary import CALLS, CENTRE, book_of
+from core.vocabulary import CENTRE, book_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
 
+    from core.eventlog.log import LogStore
+    from core.personal import CitySecret
 
-class FeedCommit(NamedTuple):
-    """One accepted commit with events, as projections read it."""
-
-    shard: str
-    position: int
-    first_seq: int
-    commit: LoggedCommit
-
-
-@dataclass(frozen=True)
-class NodeSettings:
-    """What a node needs to know.
-
-    `log` is `memory:` or `sqlite:PATH`; `data` the folder of index and secret.
-    """
-
-    log: str
-    data: Path
-    clock: Clock
-    secret: CitySecret | None = None
-    secret_file: Path | None = None
-    entropy: Callable[[int], bytes] = os.urandom
-    store: LogStore | None = None  # one that several nodes share, in tests
-    books: tuple[str, ...] = (CALLS, CENTRE)
-    fresh_index: bool = False  # drop the index and read the log from its beginning
+__all__ = ["FeedCommit", "Node", "NodeSettings", "claim_of"]
 
 
 class Node:

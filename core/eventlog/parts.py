@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from core.eventlog.log import LogStore
-    from core.eventlog.node import NodeSettings
+    from core.eventlog.settings import NodeSettings
 
 _INDEX_SUFFIXES = ("", "-wal", "-shm", DISTRUSTED, CLOSED)
 

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 from core.commit import Clock
 from core.errors import Refused, Unavailable
 from core.eventlog.blocking import BlockingNode
-from core.eventlog.node import NodeSettings
 from core.eventlog.parts import sqlite_path
+from core.eventlog.settings import NodeSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
