@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import structlog
 
 from core.commit import Clock
-from core.errors import InUse, NotFound, Unavailable
+from core.errors import InUse, KontaktcenterError, NotFound, Unavailable
 from core.eventlog.directory import DirectoryFollower
 from core.eventlog.node import Node, NodeSettings
 from core.eventlog.parts import sqlite_path
@@ -26,6 +28,7 @@ from kontaktcenter.edge import unforeseen
 from kontaktcenter.local_socket import NAME, LocalServer
 from kontaktcenter.out import Silent
 from kontaktcenter.words import _
+from projections.queue_entries import QueueEntries
 from projections.read_models import ReadModels, all_projections
 from projections.runner import Runner
 from webdesk.app import create_app
@@ -38,6 +41,9 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from kontaktcenter.out import Out
+
+_MOMENT_S: Final = 2.0
+_LOG = structlog.get_logger("kontaktcenter.wiring")
 
 
 def real_clock() -> datetime:
@@ -127,8 +133,10 @@ async def opened(
         taxonomy: asyncio.Task[None] | None = None
         try:
             taxonomy = asyncio.ensure_future(_taxonomy(node, config, clock))
-            if not node.building:  # else the board shows what it has, and facts are taken meanwhile
-                await taxonomy
+            # A lost index that is long in the making: facts are taken and figures shown meanwhile.
+            await asyncio.wait({taxonomy}, timeout=_MOMENT_S if node.building else None)
+            if taxonomy.done():
+                taxonomy.result()
             async with _read_models(node, folder, live=live) as (runner, read_models):
                 if not live:  # somebody waits for them
                     runner.on_change(partial(_moved, node, tell))
@@ -144,7 +152,11 @@ async def opened(
 
 async def _taxonomy(node: Node, config: Config, clock: Clock) -> None:
     await node.settle()
-    await catalogue.ensure(node, config.taxonomy, clock())
+    try:
+        await catalogue.ensure(node, config.taxonomy, clock())
+    except KontaktcenterError as e:
+        _LOG.error("taxonomy.failed", error=e.message)  # in the background nobody awaits it
+        raise
 
 
 def ahead(runner: Runner, node: Node) -> list[str]:
@@ -175,6 +187,9 @@ async def _read_models(
     read_models = ReadModels(folder)
     if live:
         runner.start()
+        # A moment for the board's figures, so that nobody opens an empty one.
+        reached = node.positions()
+        await asyncio.to_thread(runner.wait_for, QueueEntries.name, reached, _MOMENT_S)
     try:
         yield runner, read_models
     finally:
