@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,14 +58,3 @@ def _recorded(node: Node, drafts: list[Draft]) -> Iterator[Event]:
     for draft in drafts:
         for recorded in node.load(draft.events[0].stream):
             yield recorded.event
-
-
-def faults_of(taxonomy: str, now: datetime) -> str | None:
-    """What is wrong with a taxonomy, for `config check`; None where it can be read."""
-    if taxonomy == NONE:
-        return None
-    try:
-        read_taxonomy(_text(taxonomy), now)
-    except (Invalid, tomllib.TOMLDecodeError) as e:
-        return str(e)
-    return None

@@ -28,7 +28,6 @@ class Terminal:
         self._began = time.monotonic()
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
-        self._warned: set[str] = set()
 
     def __enter__(self) -> Terminal:
         return self

@@ -63,7 +63,3 @@ class Formats:
     def minute(self, at: datetime) -> str:
         """The time of day without seconds, in the city's zone."""
         return at.astimezone(self.zone).strftime("%H:%M")
-
-    def stamp(self, at: datetime) -> str:
-        """Date and time: `2026-11-22 13:04:05`, in the city's zone."""
-        return at.astimezone(self.zone).strftime("%Y-%m-%d %H:%M:%S")

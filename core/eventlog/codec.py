@@ -65,7 +65,7 @@ def _logged_type(kind: object) -> object:
         rest = [a for a in args if a is not type(None)]
         personal = set(get_args(PersonalField))
         inner = Sealed if personal <= set(rest) else _logged_type(rest[0])
-        return inner | None  # type: ignore[operator]
+        return inner | None  # type: ignore[operator]  # a type, which mypy sees as an object
     return kind
 
 
@@ -162,7 +162,7 @@ def seal_event(event: Event, commit_id: UUID, nth: int, key_for: KeyFor, nonce: 
     return encoded
 
 
-def decode_event(type: str, schema: int, data: bytes | msgspec.Raw) -> Event | None:  # noqa: A002
+def decode_event(type: str, schema: int, data: bytes | msgspec.Raw) -> Event | None:  # noqa: A002 -- the log's own word
     """The event, its personal fields still `Sealed`.
 
     None for a type that the catalogue does not know.

@@ -17,7 +17,7 @@ from zlib import crc32
 from core.commit import Accepted, StaleVerdict
 from core.errors import Corrupt, Unavailable
 from core.eventlog.clean_close import note_close, take_note
-from core.eventlog.envelope import Claim, Unreadable, decode_claim
+from core.eventlog.envelope import Claim, LoggedCommit, Unreadable, decode_claim, decode_commit
 from core.eventlog.index_sql import (
     SQL_ASIDE,
     SQL_COMMITS,
@@ -41,7 +41,7 @@ from core.eventlog.index_sql import (
 from core.eventlog.sqlite_errors import SqliteErrors, is_surroundings, schema_differs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 LAYOUT = 3  # another layout is built again from the log
@@ -367,6 +367,18 @@ class Index:
             for conn in self._connections.values():
                 conn.close()
             self._connections.clear()
+
+
+def with_commits(rows: Iterable[StreamRow]) -> Iterator[tuple[StreamRow, LoggedCommit]]:
+    """Each row with its commit, which is decoded once for rows in a run that share it.
+
+    Raises: Unreadable.
+    """
+    position, commit = 0, None
+    for row in rows:
+        if commit is None or row.position != position:
+            position, commit = row.position, decode_commit(row.raw)
+        yield row, commit
 
 
 def row_crc(  # noqa: PLR0913 -- a row has these columns

@@ -24,7 +24,7 @@ from core.eventlog.envelope import (
     encode_commit,
 )
 from core.eventlog.erasing import carry_out
-from core.eventlog.index import Index
+from core.eventlog.index import Index, with_commits
 from core.eventlog.keys import KeyBook, Keyring
 from core.eventlog.parts import drop_index, hold_index, index_path, open_parts, set_aside
 from core.eventlog.settings import FeedCommit, NodeSettings
@@ -234,8 +234,7 @@ class Node:
         if shard is None:
             return []
         recorded = []
-        for row in shard.state.stream(stream):
-            commit = decode_commit(row.raw)
+        for row, commit in with_commits(shard.state.stream(stream)):
             logged = commit.events[row.nth]
             event = decode_event(logged.type, logged.schema, logged.data)
             if event is None:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventsourcing.persistence import AggregateRecorder, EventStore, StoredEvent
 
-from core.eventlog.envelope import decode_commit
-from core.eventlog.index import VERSION_MAX
+from core.eventlog.index import VERSION_MAX, with_commits
 from core.eventlog.mapper import EventMapper, stored_event
 from core.vocabulary import book_of
 
@@ -65,13 +64,10 @@ class ProductRecorder(AggregateRecorder):
             desc=desc,
             limit=-1 if limit is None else limit,
         )
-        found = []
-        position, commit = 0, None
-        for row in rows:
-            if commit is None or row.position != position:
-                position, commit = row.position, decode_commit(row.raw)
-            found.append(stored_event(commit, row.nth, row.version, name, position, row.seq))
-        return found
+        return [
+            stored_event(commit, row.nth, row.version, name, row.position, row.seq)
+            for row, commit in with_commits(rows)
+        ]
 
 
 def product_events(node: Node) -> EventStore[str]:

@@ -54,12 +54,6 @@ class TwoGenerations(Generic[_V]):
     def __contains__(self, key: str) -> bool:
         return key in self.young or key in self.old
 
-    def get(self, key: str) -> _V | None:
-        """The value, or None where it is not known here or known to be absent."""
-        if key in self.young:
-            return self.young[key]
-        return self.old.get(key)
-
     def rotate(self, position: int, indexed: int) -> bool:
         """Forget what is old, where the index has it; says whether anything was.
 
@@ -70,9 +64,6 @@ class TwoGenerations(Generic[_V]):
             self.old, self.young, self._old_until = self.young, {}, position
             return forgot
         return False
-
-    def __len__(self) -> int:
-        return len(self.young) + len(self.old)
 
 
 class ShardState:
