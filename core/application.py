@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 from eventsourcing.application import AggregateNotFoundError, Repository
 from eventsourcing.persistence import EventStore
 
+from core.access import NotAllowed, Verdict, require, verdict
 from core.call_rules import CALLS
 from core.calls import without_caller
-from core.cases import CASES
+from core.case_rules import CASES
 from core.commit import Accepted, Answer, Draft, Fork, Happened, Recorded, attempt_id, first_of
 from core.errors import Corrupt, Invalid, Refused, Stale
 from core.held import HeldMapper, PortRecorder, SnapshotRecorder
@@ -118,6 +119,9 @@ class Application:
         ask again with it.
         """
         directory = self._directory()
+        assert command.actor == command.asker.id, "who asks is who is recorded"
+        if verdict(command.asker, command.DEED, command.place, directory) is Verdict.DENIED:
+            raise NotAllowed(deed=command.DEED.value)  # leaves no trace: it could never be done
         command.check(directory)
         decider = DECIDERS.get(kind_of(command.stream))
         if decider is None:
@@ -156,7 +160,7 @@ class Application:
         for n in range(DECISION_ATTEMPTS_MAX):
             loaded = self.load(decider, command.stream)
             try:
-                events = tuple(decider.decide(loaded.state, command, directory))
+                events = _decided(decider, loaded.state, command, directory)
             except Refused:
                 events = ()  # a "no" is as final as a "yes": it is given when the log has judged it
             draft = self._draft(command, n, origin, loaded.version, events)
@@ -204,7 +208,7 @@ class Application:
         for recorded in self._stream(command.stream):
             if recorded.position <= upto:
                 state = decider.evolve(state, recorded)
-        if decider.decide(state, command, directory):
+        if _decided(decider, state, command, directory):
             raise NothingRecorded
         return answer
 
@@ -226,6 +230,19 @@ class Application:
         if loaded.version - self._snapshots.version_of(stream) >= SNAPSHOT_EVERY_VERSIONS:
             self._snapshot_store.put([loaded])
         return cast("Loaded[State]", loaded)
+
+
+def _decided(
+    decider: Decider[Any], state: Any, command: Command, directory: Directory
+) -> tuple[Event, ...]:
+    """What the rules give, for those who may ask.
+
+    Rights are judged with the state, as any other rule is: whoever repeats a command that was
+    accepted gets that answer again, also where the case has since gone out of his or her sight.
+    Raises: Refused.
+    """
+    require(command.asker, command.DEED, decider.place(state, command), directory)
+    return tuple(decider.decide(state, command, directory))
 
 
 def fact_draft(  # noqa: PLR0913 -- a fact has these parts

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from core import call_state
+from core.access import Deed, Place
 from core.call_state import WITH_AGENT, CallState, Phase
 from core.calls import (
     CallAnswered,
@@ -76,12 +77,19 @@ class AlreadyWrappedUp(Refused):
 class CallCommand(Command):
     """A command about one call; `call` is its stream, `call/<exchange>/<uniqueid>`."""
 
+    DEED: ClassVar[Deed] = Deed.WORK_CALL
+
     call: str
 
     @property
     def stream(self) -> str:
         """The call's stream."""
         return self.call
+
+    @property
+    def place(self) -> Place:
+        """The call of the agent whom the command names."""
+        return Place(person=getattr(self, "agent", None))
 
     def check(self, directory: Directory) -> None:
         """See `Command.check`."""

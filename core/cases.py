@@ -1,31 +1,25 @@
-"""Cases so far: registered from a contact, categorised, closed.
+"""What happens to a case: from the contact that opens it to the decision that erases it.
 
-The stream is `case/<authority>/<id>`.
+The stream is `case/<authority>/<id>`, in the owner's own room (R53). Times that stand in an event
+beside its `occurred_at` are promises and limits: `due_at`, `promised_at`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Final
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
 
-from core.commands import Command, Contradiction, Decider, contradicted
-from core.commit import Event, Recorded
-from core.errors import Invalid, NotFound, Refused
+from core.commit import Event
 from core.personal import PersonalField
-from core.taxonomy import ANY_AUTHORITY
-from core.vocabulary import Channel, case_stream
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from core.taxonomy import Directory
 
 
 @dataclass(frozen=True)
 class CaseRegistered(Event):
     """A case was opened.
 
-    `contact` is the call's stream, where there was one; `number` is shown to people.
+    `contact` is the call's stream, where there was one; `number` is shown to people. `group` is the
+    answer group that registered it.
     """
 
     TOPIC: ClassVar[str] = "case.registered"
@@ -37,16 +31,305 @@ class CaseRegistered(Event):
     title: PersonalField | None = None
     text: PersonalField | None = None
     caller_ref: str | None = None
+    caller_type: str | None = None
+    group: str | None = None
+    protected: bool = False
+
+
+@dataclass(frozen=True)
+class CaseContactAdded(Event):
+    """Somebody got in touch about the case again, or another one did."""
+
+    TOPIC: ClassVar[str] = "case.contact_added"
+    agent: str
+    channel: str
+    contact: str | None = None
+    caller_ref: str | None = None
 
 
 @dataclass(frozen=True)
 class CaseCategorised(Event):
-    """The case got a type of the taxonomy (R9)."""
+    """The case got a type of the taxonomy (R9), in the version that then stood.
+
+    `due_at` is the type's deadline by its calendar.
+    """
 
     TOPIC: ClassVar[str] = "case.categorised"
     case_type: str
     agent: str
     complaint: bool = False
+    type_version: int = 0
+    due_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class CaseEscalated(Event):
+    """The case went to another level while the caller was there (R8, R17)."""
+
+    TOPIC: ClassVar[str] = "case.escalated"
+    agent: str
+    from_level: str
+    to_level: str
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class CaseGuided(Event):
+    """The caller was shown the right way (*lotsad*): neither solved nor passed on (R18).
+
+    `to` is an authority's code, `eservice` or a group; `step` is the place in the chain.
+    """
+
+    TOPIC: ClassVar[str] = "case.guided"
+    agent: str
+    to: str
+    article: str | None = None
+    article_version: int = 0
+    step: int | None = None
+
+
+@dataclass(frozen=True)
+class CaseAnswered(Event):
+    """An answer was given (R19): which article, which version; of a guarded one its fixed text."""
+
+    TOPIC: ClassVar[str] = "case.answered"
+    agent: str
+    channel: str
+    article: str | None = None
+    article_version: int = 0
+    guarded: bool = False
+    text: PersonalField | None = None
+    step: int | None = None
+
+
+@dataclass(frozen=True)
+class CaseConnected(Event):
+    """The caller was connected to a group or a person; `warm` with the matter told first."""
+
+    TOPIC: ClassVar[str] = "case.connected"
+    agent: str
+    group: str | None = None
+    officer: str | None = None
+    warm: bool = False
+    step: int | None = None
+
+
+@dataclass(frozen=True)
+class CaseHandedOver(Event):
+    """The case went to those who are to act on it; it is not done until a receipt is back.
+
+    `handover` names it within the case; `receiver` is the authority that is to give the receipt,
+    by `receipt_due_at` where the receiver has a limit.
+    """
+
+    TOPIC: ClassVar[str] = "case.handed_over"
+    handover: str
+    agent: str
+    receiver: str
+    group: str | None = None
+    receipt_due_at: datetime | None = None
+    safety: bool = False
+    note: PersonalField | None = None
+    step: int | None = None
+
+
+@dataclass(frozen=True)
+class HandoverReceiptNoted(Event):
+    """The receiver said how far a hand-over has come (`Receipt`); returned ones say why."""
+
+    TOPIC: ClassVar[str] = "case.handover_receipt_noted"
+    handover: str
+    receipt: str
+    agent: str
+    reason: PersonalField | None = None
+
+
+@dataclass(frozen=True)
+class HandoverSilent(Event):
+    """No receipt came in time: somebody has to telephone."""
+
+    TOPIC: ClassVar[str] = "case.handover_silent"
+    handover: str
+    due_at: datetime
+
+
+@dataclass(frozen=True)
+class CaseTaken(Event):
+    """An officer of the owner took the case on."""
+
+    TOPIC: ClassVar[str] = "case.taken"
+    officer: str
+
+
+@dataclass(frozen=True)
+class CaseNoted(Event):
+    """Somebody wrote something down. `private`: for the one who wrote it alone."""
+
+    TOPIC: ClassVar[str] = "case.noted"
+    agent: str
+    text: PersonalField
+    private: bool = False
+
+
+@dataclass(frozen=True)
+class CaseQuestionAsked(Event):
+    """Something has to be known before the case can go on; `to` is `caller` or `centre`."""
+
+    TOPIC: ClassVar[str] = "case.question_asked"
+    agent: str
+    question: str
+    to: str
+    text: PersonalField
+
+
+@dataclass(frozen=True)
+class CaseQuestionAnswered(Event):
+    """The question was answered."""
+
+    TOPIC: ClassVar[str] = "case.question_answered"
+    agent: str
+    question: str
+    text: PersonalField
+
+
+@dataclass(frozen=True)
+class CaseDecided(Event):
+    """The owner's officer decided the matter: exercise of authority."""
+
+    TOPIC: ClassVar[str] = "case.decided"
+    officer: str
+    outcome: str
+    text: PersonalField | None = None
+    step: int | None = None
+
+
+@dataclass(frozen=True)
+class ComplaintSent(Event):
+    """A complaint went to the owner's complaint system (R36)."""
+
+    TOPIC: ClassVar[str] = "case.complaint_sent"
+    delivery: str
+    system: str
+    agent: str
+    receipt_due_at: datetime | None = None
+    step: int | None = None
+
+
+@dataclass(frozen=True)
+class ComplaintReceiptNoted(Event):
+    """The complaint system has it, under its own `reference`."""
+
+    TOPIC: ClassVar[str] = "case.complaint_receipt_noted"
+    delivery: str
+    reference: str
+
+
+@dataclass(frozen=True)
+class ComplaintSilent(Event):
+    """The complaint system gave no receipt in time."""
+
+    TOPIC: ClassVar[str] = "case.complaint_silent"
+    delivery: str
+    due_at: datetime
+
+
+@dataclass(frozen=True)
+class ComplaintAnswered(Event):
+    """The owner answered the complaint: it is followed until then."""
+
+    TOPIC: ClassVar[str] = "case.complaint_answered"
+    delivery: str
+    agent: str
+    text: PersonalField | None = None
+
+
+@dataclass(frozen=True)
+class CallbackPromised(Event):
+    """Somebody promised to call back at a time (R16)."""
+
+    TOPIC: ClassVar[str] = "case.callback_promised"
+    promise: str
+    agent: str
+    promised_at: datetime
+    group: str | None = None
+    officer: str | None = None
+    number: PersonalField | None = None
+
+
+@dataclass(frozen=True)
+class CallbackKept(Event):
+    """The promised call was made; `reached` says whether somebody answered."""
+
+    TOPIC: ClassVar[str] = "case.callback_kept"
+    promise: str
+    agent: str
+    reached: bool = False
+
+
+@dataclass(frozen=True)
+class CaseLinked(Event):
+    """The case was linked to another (its stream): `duplicate` or `incident`. Nothing is merged."""
+
+    TOPIC: ClassVar[str] = "case.linked"
+    agent: str
+    other: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class CaseUnlinked(Event):
+    """A link was taken away again."""
+
+    TOPIC: ClassVar[str] = "case.unlinked"
+    agent: str
+    other: str
+
+
+@dataclass(frozen=True)
+class CaseProtected(Event):
+    """The person of the case has, or no longer has, a protected identity."""
+
+    TOPIC: ClassVar[str] = "case.protected"
+    agent: str
+    protected: bool = True
+
+
+@dataclass(frozen=True)
+class RegistryDecided(Event):
+    """The registrar's decision (R55): `registered` under a number, or `kept_unregistered`.
+
+    `rule` is what it rests on.
+    """
+
+    TOPIC: ClassVar[str] = "case.registry_decided"
+    registrar: str
+    outcome: str
+    registry_number: str | None = None
+    rule: str | None = None
+
+
+@dataclass(frozen=True)
+class AttachmentAdded(Event):
+    """A file belongs to the case; it lies sealed outside the log, at the address of its content."""
+
+    TOPIC: ClassVar[str] = "case.attachment_added"
+    agent: str
+    address: str
+    key: str
+    size_bytes: int
+    media_type: str
+    name: PersonalField | None = None
+
+
+@dataclass(frozen=True)
+class CaseDisclosed(Event):
+    """A copy was given out; `masked` are the parts that were not shown, each with its reason."""
+
+    TOPIC: ClassVar[str] = "case.disclosed"
+    registrar: str
+    purpose: str
+    masked: tuple[str, ...] = ()
+    recipient: PersonalField | None = None
 
 
 @dataclass(frozen=True)
@@ -62,220 +345,19 @@ class CaseClosed(Event):
     first_contact: bool = False
 
 
-class AuthorityUnknown(NotFound):
-    """There is no such authority."""
-
-
-class AuthorityExcluded(Refused):
-    """This area is excluded: connect the caller warmly; nothing about the matter is kept here."""
-
-
-class CaseUnknown(NotFound):
-    """There is no such case."""
-
-
-class CaseIsClosed(Refused):
-    """The case is closed."""
-
-
-class CaseExists(Refused):
-    """The case is registered already, with other particulars."""
-
-
-class CaseTypeUnknown(Refused):
-    """There is no such case type."""
-
-
-class CaseTypeOfAnother(Refused):
-    """The case type belongs to another authority."""
-
-
-class CaseNotCategorised(Refused):
-    """The case has no type yet: it is categorised before it is closed (R9)."""
-
-
 @dataclass(frozen=True)
-class CaseState:
-    """One case. `outcome` is None while it is open."""
+class CaseReopened(Event):
+    """The case goes on after it was closed."""
 
-    number: str | None = None
-    authority: str | None = None
-    contact: str | None = None
-    case_type: str | None = None
-    complaint: bool = False
-    outcome: str | None = None
-    first_contact: bool = False
-    contradictions: tuple[Contradiction, ...] = ()
-
-
-def evolve(state: CaseState, recorded: Recorded) -> CaseState:
-    """The case after one more event. Total: a fact that does not fit is taken and marked."""
-    event = recorded.event
-    why = None
-    match event:
-        case CaseRegistered():
-            if state.number is not None:
-                why = f"registered again as {event.number}"
-                after = state  # the first registration stands: the number was told to somebody
-            else:
-                after = replace(state, number=event.number, authority=event.authority)
-                after = replace(after, contact=event.contact)
-        case CaseCategorised():
-            after = replace(state, case_type=event.case_type, complaint=event.complaint)
-            why = _why_not_open(state, "categorised")
-        case CaseClosed():
-            after = replace(state, outcome=event.outcome, first_contact=event.first_contact)
-            why = _why_not_open(state, "closed")
-            if why is None and state.case_type is None:
-                why = "closed without a type"
-        case _:
-            return state
-    if why is None:
-        return after
-    return replace(after, contradictions=contradicted(state.contradictions, recorded, why))
-
-
-def _why_not_open(state: CaseState, what: str) -> str | None:
-    if state.number is None:
-        return f"{what} before it was registered"
-    return f"{what} after it was closed" if state.outcome is not None else None
-
-
-@dataclass(frozen=True, kw_only=True)
-class CaseCommand(Command):
-    """A command about one case of `authority`; `case` is its id within that authority's room."""
-
-    authority: str
-    case: str
+    TOPIC: ClassVar[str] = "case.reopened"
     agent: str
-
-    @property
-    def stream(self) -> str:
-        """The case's stream, in the authority's own book."""
-        return case_stream(self.authority, self.case)
-
-    def check(self, directory: Directory) -> None:
-        """See `Command.check`."""
-        super().check(directory)
-        authority = directory.authority(self.authority)
-        if authority is None:
-            raise AuthorityUnknown(
-                f"There is no authority {self.authority}.", authority=self.authority
-            )
-        if authority.excluded:
-            raise AuthorityExcluded(authority=self.authority)
-        if "/" in self.case:
-            raise Invalid(f"case is {self.case!r}; an id has no slash", field="case")
+    reason: PersonalField | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class RegisterCase(CaseCommand):
-    """Open a case, from the call in `contact` (its stream) or without one.
-
-    `number` is what people are told; where it is None it is made of the authority and the id.
-    """
-
-    channel: str = Channel.PHONE
-    contact: str | None = None
-    number: str | None = None
-    title: PersonalField | None = None
-    text: PersonalField | None = None
-    caller_ref: str | None = None
-
-    def check(self, directory: Directory) -> None:
-        """See `Command.check`."""
-        super().check(directory)
-        if self.channel not in set(Channel):
-            listed = ", ".join(Channel)
-            raise Invalid(
-                f"channel is {self.channel!r}; it may be one of: {listed}", field="channel"
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
-class CategoriseCase(CaseCommand):
-    """Give the case a type of the taxonomy; `complaint` where the resident complains."""
-
-    case_type: str
-    complaint: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class CloseCase(CaseCommand):
-    """Close the case with an outcome of the vocabulary or of the city's own list."""
-
-    outcome: str
-    first_contact: bool = False
-
-    def check(self, directory: Directory) -> None:
-        """See `Command.check`."""
-        super().check(directory)
-        if self.outcome not in directory.outcomes:
-            listed = ", ".join(sorted(directory.outcomes))
-            raise Invalid(
-                f"outcome is {self.outcome!r}; it may be one of: {listed}", field="outcome"
-            )
-
-
-def decide(state: CaseState, command: Command, directory: Directory) -> Sequence[Event]:
-    """The events that the command leads to; none where it is so already. Raises: Refused."""
-    match command:
-        case RegisterCase():
-            return _register(state, command)
-        case CategoriseCase():
-            return _categorise(state, command, directory)
-        case CloseCase():
-            return _close(state, command)
-        case _:
-            raise AssertionError(f"no rule of cases for {type(command).__name__}")
-
-
-def _register(state: CaseState, command: RegisterCase) -> Sequence[Event]:
-    number = command.number or f"{command.authority}-{command.case[:8].upper()}"
-    if state.number is not None:
-        if (state.number, state.contact) == (number, command.contact):
-            return []
-        raise CaseExists(f"The case is registered already, as {state.number}.", number=state.number)
-    return [
-        CaseRegistered(
-            number=number,
-            authority=command.authority,
-            agent=command.agent,
-            channel=command.channel,
-            contact=command.contact,
-            title=command.title,
-            text=command.text,
-            caller_ref=command.caller_ref,
-        )
-    ]
-
-
-def _categorise(state: CaseState, command: CategoriseCase, directory: Directory) -> Sequence[Event]:
-    if state.number is None:
-        raise CaseUnknown
-    case_type = directory.case_type(command.case_type)
-    complaint = command.complaint or (case_type is not None and case_type.complaint)
-    if (state.case_type, state.complaint) == (command.case_type, complaint):
-        return []
-    if state.outcome is not None:
-        raise CaseIsClosed
-    if case_type is None:
-        raise CaseTypeUnknown(f"There is no case type {command.case_type}.")
-    if case_type.authority not in {command.authority, ANY_AUTHORITY}:
-        raise CaseTypeOfAnother(f"{case_type.code} belongs to {case_type.authority}.")
-    return [CaseCategorised(command.case_type, command.agent, complaint)]
-
-
-def _close(state: CaseState, command: CloseCase) -> Sequence[Event]:
-    if state.number is None:
-        raise CaseUnknown
-    if state.outcome is not None:
-        if (state.outcome, state.first_contact) == (command.outcome, command.first_contact):
-            return []
-        raise CaseIsClosed(f"The case was closed as {state.outcome}.", outcome=state.outcome)
-    if state.case_type is None:
-        raise CaseNotCategorised
-    return [CaseClosed(command.outcome, command.agent, command.first_contact)]
-
-
-CASES: Final = Decider("case", CaseState(), evolve, decide)
+CASE_EVENTS: tuple[type[Event], ...] = (
+    CaseRegistered, CaseContactAdded, CaseCategorised, CaseEscalated, CaseGuided, CaseAnswered,
+    CaseConnected, CaseHandedOver, HandoverReceiptNoted, HandoverSilent, CaseTaken, CaseNoted,
+    CaseQuestionAsked, CaseQuestionAnswered, CaseDecided, ComplaintSent, ComplaintReceiptNoted,
+    ComplaintSilent, ComplaintAnswered, CallbackPromised, CallbackKept, CaseLinked, CaseUnlinked,
+    CaseProtected, RegistryDecided, AttachmentAdded, CaseDisclosed, CaseClosed, CaseReopened,
+)  # fmt: skip

@@ -16,7 +16,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
-from core import calls, cases, erasure, shifts, taxonomy
+from core import calls, cases, erasure, looks, shifts, taxonomy
 from core.personal import PersonalField
 from core.vocabulary import book_of
 
@@ -51,12 +51,11 @@ EVENT_CLASSES: Final[tuple[type[Event], ...]] = (
     shifts.WrapUpStarted,
     shifts.AgentSignedOff,
     shifts.ShiftNoted,
-    cases.CaseRegistered,
-    cases.CaseCategorised,
-    cases.CaseClosed,
+    *cases.CASE_EVENTS,
     taxonomy.EntrySet,
     taxonomy.EntryRemoved,
     erasure.ErasureDecided,
+    looks.PersonLookedAt,
 )
 
 EVENTS: Final[Mapping[str, type[Event]]] = MappingProxyType({c.TOPIC: c for c in EVENT_CLASSES})

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 from uuid import UUID
 
+from core.access import NOBODY, Asker, Deed, Place
 from core.commit import Event, Recorded
 from core.errors import Invalid
 from core.limits import COMMAND_ITEMS_MAX, CONTRADICTIONS_KEPT_MAX, NAME_CHARS_MAX, TEXT_CHARS_MAX
@@ -33,17 +34,27 @@ NOT_ASKED = {"asked": False}  # metadata of a field whose value is no part of th
 class Command:
     """Something asked for. `id` is the client's for all its attempts, `actor` who asks.
 
-    Subclasses say in `stream` which stream decides it; one id always goes to the same stream.
+    `asker` is who asks, with all rights; it is no part of the intent, because rights may change
+    between two honest repeats. Subclasses say in `stream` which stream decides it (one id
+    always goes to the same stream) and in `DEED` what is done, which `core.access` judges.
     """
+
+    DEED: ClassVar[Deed]
 
     id: UUID
     now: datetime
     actor: str
+    asker: Asker = field(default=NOBODY, metadata=NOT_ASKED)
 
     @property
     def stream(self) -> str:
         """The stream whose state decides this command."""
         raise NotImplementedError
+
+    @property
+    def place(self) -> Place:
+        """Where it is done, as far as the command itself tells; the state may tell more."""
+        return Place()
 
     def check(self, directory: Directory) -> None:  # noqa: ARG002 -- subclasses look things up in it
         """Look at the command by itself, before anything is loaded or proposed.
@@ -104,18 +115,25 @@ def _plain(value: object) -> object:
     return value
 
 
+def place_of_command(state: object, command: Command) -> Place:  # noqa: ARG001 -- a decider's `place`
+    """Where a command is done, by the command alone."""
+    return command.place
+
+
 @dataclass(frozen=True, slots=True)
 class Decider(Generic[State]):
     """The rules of one kind of stream.
 
     `evolve` is total: what contradicts the state is marked in it, never raised. `decide` gives the
     events that the command leads to, none where there is nothing to do, or raises `Refused`.
+    `place` says where a command is done, for `core.access`: by itself, or by the state it meets.
     """
 
     name: str
     initial: State
     evolve: Callable[[State, Recorded], State]
     decide: Callable[..., Sequence[Event]]
+    place: Callable[[State, Command], Place] = place_of_command
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from core.access import Deed, Place
 from core.commands import Command, Contradiction, Decider, contradicted
 from core.commit import Event, Recorded
 from core.errors import Invalid, Refused
@@ -174,6 +175,8 @@ class ShiftCommand(Command):
     It is the client's to say, because a night shift goes on after midnight.
     """
 
+    DEED: ClassVar[Deed] = Deed.WORK_SHIFT
+
     agent: str
     on: str
     exchange: str = "desk"
@@ -182,6 +185,11 @@ class ShiftCommand(Command):
     def stream(self) -> str:
         """The shift's stream."""
         return shift_stream(self.exchange, self.agent, self.on)
+
+    @property
+    def place(self) -> Place:
+        """The agent's own day."""
+        return Place(person=self.agent)
 
     def check(self, directory: Directory) -> None:
         """See `Command.check`."""

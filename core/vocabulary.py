@@ -55,6 +55,56 @@ class AgentState(StrEnum):
     OFF = "off"
 
 
+class Level(StrEnum):
+    """Who answers (R8): the centre's two levels, specialist, on-call expert, nobody here."""
+
+    ONE = "1"
+    TWO = "2"
+    SPECIALIST = "specialist"
+    ON_CALL_EXPERT = "jourexpert"
+    ROUTE_ONLY = "route_only"
+
+
+class StepAction(StrEnum):
+    """What is done in one step of a case type's chain (R12)."""
+
+    ANSWER = "answer"
+    REGISTER = "register"
+    GUIDE = "guide"
+    HAND_OVER = "handover"
+    DECIDE = "decide"
+    REPLY_WRITTEN = "reply_written"
+    TRANSFER_WARM = "transfer_warm"
+    ROUTE = "route"
+
+
+class Receipt(StrEnum):
+    """How far a hand-over has come, in this order; `returned` ends it, with a reason."""
+
+    SENT = "sent"
+    RECEIVED = "received"
+    ACCEPTED = "accepted"
+    RETURNED = "returned"
+
+
+class LinkKind(StrEnum):
+    """Why two cases are linked: one matter told twice, or one event that many tell of."""
+
+    DUPLICATE = "duplicate"
+    INCIDENT = "incident"
+
+
+class CallerType(StrEnum):
+    """Who calls (R25); never required."""
+
+    RESIDENT = "invanare"
+    COMPANY = "foretag"
+    VISITOR = "besokare"
+    ASSOCIATION = "forening"
+    OTHER_INTEREST = "annan_intressent"
+    OTHER_AUTHORITY = "annan_myndighet"
+
+
 class Origin(StrEnum):
     """Kinds of origin of a commit; `telephony` and others are followed by `:` and a name."""
 
@@ -68,6 +118,7 @@ class Origin(StrEnum):
 CALLS = "calls"
 CENTRE = "centre"
 KEYS = "keys"
+LOOKS = "looks"
 CASES_PREFIX = "cases."
 
 # Kinds of stream that live in the book of calls: ids from an exchange are unique for each shard, so
@@ -101,6 +152,16 @@ def catalogue_stream(section: str, key: str) -> str:
     return f"catalogue/{section}/{key}"
 
 
+def account_stream(account: str) -> str:
+    """The stream of one account: a person who signs in, or a program with a token."""
+    return f"account/{account}"
+
+
+def look_stream(chain: str) -> str:
+    """The stream of one node's chain of looks at personal data."""
+    return f"look/{chain}"
+
+
 def kind_of(stream: str) -> str:
     """The part of a stream's name before the first `/`."""
     return stream.partition("/")[0]
@@ -111,6 +172,8 @@ def book_of(stream: str) -> str:
     kind, _, key = stream.partition("/")
     if kind == "case":
         return CASES_PREFIX + key.partition("/")[0]
+    if kind == "look":
+        return LOOKS
     return CALLS if kind in _KINDS_OF_CALLS else CENTRE
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
+from core.access import Asker, Grant, Role
 from core.commit import Event, Recorded
 from core.taxonomy import Directory, read_taxonomy
 
@@ -26,6 +27,32 @@ def city() -> Directory:
     """The catalogue that the product ships."""
     drafts = read_taxonomy(TAXONOMY.read_text(encoding="utf-8"), T0)
     return Directory.of(happened.event for draft in drafts for happened in draft.events)
+
+
+@cache
+def staff(name: str = "anna") -> Asker:
+    """Somebody for tests that are not about rights: leads a shift, and handles what TK owns."""
+    groups = tuple(city().groups)
+    grants = (
+        Grant(Role.SHIFT_LEAD),
+        Grant(Role.AGENT_2, groups=groups),
+        Grant(Role.CASE_OFFICER, "TK"),
+    )
+    return Asker(name, grants, closed_to=frozenset({"MF"}))
+
+
+def agent(name: str = "anna", *groups: str, level: int = 1) -> Asker:
+    """An agent in answer groups; by default the one of waste (TK)."""
+    role = Role.AGENT_1 if level == 1 else Role.AGENT_2
+    return Asker(name, (Grant(role, groups=groups or ("tnh_avfall",)),))
+
+
+def officer(
+    authority: str = "TK", name: str = "olle", *, approves: bool = False, protected: bool = False
+) -> Asker:
+    """A case officer of an authority; one who `approves` speaks for it."""
+    grant = Grant(Role.CASE_OFFICER, authority, approves=approves, protected=protected)
+    return Asker(name, (grant,))
 
 
 def recorded(event: Event, version: int = 1, stream: str = "call/desk/1") -> Recorded:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,9 +11,12 @@ from zoneinfo import ZoneInfo
 from eventsourcing.persistence import EventStore
 
 from core.commit import Clock, Port
+from core.errors import Unavailable
+from core.looks import ReadLog, Seen
 from core.taxonomy import Directory
 
 if TYPE_CHECKING:
+    from core.access import Asker, Purpose
     from projections.statistics import StatisticsQuery
 
 _STOCKHOLM = ZoneInfo("Europe/Stockholm")
@@ -75,6 +78,20 @@ class Target:
     wait_s_alarm: float = 120.0
 
 
+class NoReadLog:
+    """No read log was wired: nothing about a person can be shown."""
+
+    async def record(
+        self,
+        asker: Asker,  # noqa: ARG002 -- the protocol's signature
+        deed: str,  # noqa: ARG002
+        purpose: Purpose,  # noqa: ARG002
+        seen: Sequence[Seen],  # noqa: ARG002
+    ) -> None:
+        """Raises: Unavailable, always."""
+        raise Unavailable("there is no read log", neighbour="read_log")
+
+
 @dataclass(frozen=True)
 class Services:
     """Everything that `create_app` needs.
@@ -97,3 +114,4 @@ class Services:
     target: Target = Target()
     zone: tzinfo = _STOCKHOLM
     hosts: tuple[str, ...] = ()
+    read_log: ReadLog = field(default_factory=NoReadLog)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from given import ID, city, folded
+from given import ID, city, folded, staff
 from hypothesis import given
 from hypothesis import strategies as st
 from lagging import T0, LaggingNode, SharedLog
@@ -40,6 +40,7 @@ def asked(n: int, kind: type[Any], agent: str, **more: Any) -> Command:
         id=UUID(int=n),
         now=T0,
         actor=agent,
+        asker=staff(agent),
         call=CALL,
         **({"agent": agent} if agent else {}),
         **more,
@@ -55,7 +56,7 @@ COMMANDS = (
     asked(5, TransferCall, "bo", how="warm", to="tnh_avfall"),
     asked(6, WrapUpCall, "anna", outcome="solved"),
     asked(7, AnswerCall, "anna"),
-    replace(RequestCallback(id=UUID(int=8), now=T0, actor="cia", call=CALL)),
+    replace(RequestCallback(id=UUID(int=8), now=T0, actor="cia", asker=staff("cia"), call=CALL)),
 )
 
 

@@ -9,7 +9,7 @@ from golden_events import sample
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import call_rules, cases, shifts
+from core import call_rules, case_commands, case_rules, cases, shifts
 from core.calls import (
     KINDS,
     CallAnswered,
@@ -105,10 +105,10 @@ def cases_commands() -> st.SearchStrategy[Command]:
     case = {**COMMON, "authority": "TK", "case": "a", "agent": "anna"}
     return st.sampled_from(
         [
-            cases.RegisterCase(**case),
-            cases.CategoriseCase(**case, case_type="TK-TRP-01"),
-            cases.CategoriseCase(**case, case_type="ALL-KLA-01"),
-            cases.CloseCase(**case, outcome="solved"),
+            case_commands.RegisterCase(**case),
+            case_commands.CategoriseCase(**case, case_type="TK-TRP-01"),
+            case_commands.CategoriseCase(**case, case_type="ALL-KLA-01"),
+            case_commands.CloseCase(**case, outcome="solved"),
         ]
     )
 
@@ -145,4 +145,4 @@ def test_shifts(facts: list[Event], command: Command) -> None:
 
 @given(facts=st.lists(cases_facts(), max_size=8), command=cases_commands())
 def test_cases(facts: list[Event], command: Command) -> None:
-    check(cases.CASES, facts, command)
+    check(case_rules.CASES, facts, command)

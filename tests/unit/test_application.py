@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 from eventsourcing.persistence import EventStore
-from given import ID, T0, TAXONOMY, city
+from given import ID, T0, TAXONOMY, city, staff
 
 from core.application import (
     Application,
@@ -28,7 +28,8 @@ from core.call_rules import (
 )
 from core.call_state import Phase
 from core.calls import CallAnswered, CallQueued
-from core.cases import AuthorityExcluded, CaseRegistered, CategoriseCase, CloseCase, RegisterCase
+from core.case_commands import AuthorityExcluded, CategoriseCase, CloseCase, RegisterCase
+from core.cases import CaseRegistered
 from core.commit import Accepted, Duplicate
 from core.errors import Invalid
 from core.eventlog.directory import DirectoryFollower
@@ -48,8 +49,8 @@ if TYPE_CHECKING:
 CALL = "call/desk/1"
 CALLER = Personal("0700000001", "caller/1")
 ASKED: dict[str, Any] = {"now": T0, "call": CALL}
-ANSWER_ANNA = AnswerCall(id=UUID(int=11), actor="anna", agent="anna", **ASKED)
-ANSWER_BO = AnswerCall(id=UUID(int=12), actor="bo", agent="bo", **ASKED)
+ANSWER_ANNA = AnswerCall(id=UUID(int=11), actor="anna", asker=staff("anna"), agent="anna", **ASKED)
+ANSWER_BO = AnswerCall(id=UUID(int=12), actor="bo", asker=staff("bo"), agent="bo", **ASKED)
 
 
 @dataclass
@@ -76,6 +77,7 @@ def queue(n: int = 1, stream: str = CALL) -> QueueCall:
         id=UUID(int=n),
         now=T0,
         actor="x",
+        asker=staff("x"),
         call=stream,
         queue="trafik",
         caller=CALLER,
@@ -116,7 +118,7 @@ def test_a_refusal_says_why_and_is_final_for_its_id(tmp_path: Path) -> None:
         for _ in range(2):
             with pytest.raises(CallAlreadyAnswered, match="anna"):
                 await house.application.handle(ANSWER_BO)
-        end = EndCall(id=UUID(int=13), actor="anna", agent="anna", **ASKED)
+        end = EndCall(id=UUID(int=13), actor="anna", asker=staff("anna"), agent="anna", **ASKED)
         await house.application.handle(end)
         with pytest.raises(CallAlreadyAnswered, match="anna"):
             await house.application.handle(ANSWER_BO)
@@ -148,7 +150,14 @@ def test_a_command_that_can_never_be_done_leaves_no_trace(tmp_path: Path) -> Non
     async def work(house: House) -> None:
         title = Personal("Om min mamma", "caller/1")
         register = RegisterCase(
-            id=ID, now=T0, actor="anna", authority="SOC", case="1", agent="anna", title=title
+            id=ID,
+            now=T0,
+            actor="anna",
+            asker=staff("anna"),
+            authority="SOC",
+            case="1",
+            agent="anna",
+            title=title,
         )
         before = house.node.digests()
         with pytest.raises(AuthorityExcluded):
@@ -164,7 +173,8 @@ def test_a_command_that_can_never_be_done_leaves_no_trace(tmp_path: Path) -> Non
 def test_a_case_lives_in_its_authoritys_book_from_registration_to_closing(tmp_path: Path) -> None:
     async def work(house: House) -> None:
         asked: dict[str, Any] = {
-            "now": T0, "actor": "anna", "authority": "TK", "case": "abc", "agent": "anna",
+            "now": T0, "actor": "anna", "asker": staff("anna"), "authority": "TK", "case": "abc",
+            "agent": "anna",
         }  # fmt: skip
         title = Personal("Trasig lampa", "caller/1")
         handle = house.application.handle
@@ -182,7 +192,13 @@ def test_a_case_lives_in_its_authoritys_book_from_registration_to_closing(tmp_pa
 
 def test_a_shift_is_decided_too(tmp_path: Path) -> None:
     async def work(house: House) -> None:
-        asked: dict[str, Any] = {"now": T0, "actor": "anna", "agent": "anna", "on": "2026-11-22"}
+        asked: dict[str, Any] = {
+            "now": T0,
+            "actor": "anna",
+            "asker": staff("anna"),
+            "agent": "anna",
+            "on": "2026-11-22",
+        }
         await house.application.handle(SignOn(id=UUID(int=1), groups=("tnh_trafik",), **asked))
         answer = await house.application.handle(Pause(id=UUID(int=2), reason="rast", **asked))
         assert (answer.shard, len(answer.recorded)) == ("centre/0", 1)
@@ -207,7 +223,13 @@ def test_a_long_stream_is_read_from_its_snapshot(tmp_path: Path) -> None:
         await application.handle(ANSWER_ANNA)
         for n in range(100, 100 + SNAPSHOT_EVERY_VERSIONS):
             kind = HoldCall if n % 2 == 0 else ResumeCall
-            asked = {"id": UUID(int=n), "actor": "anna", "agent": "anna", **ASKED}
+            asked = {
+                "id": UUID(int=n),
+                "actor": "anna",
+                "asker": staff("anna"),
+                "agent": "anna",
+                **ASKED,
+            }
             await application.handle(kind(**asked))
         loaded = application.load(CALLS, CALL)
         assert recorder.read_after == SNAPSHOT_EVERY_VERSIONS

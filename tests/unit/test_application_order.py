@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
-from given import ID, T0, city
+from given import ID, T0, city, staff
 from lagging import LaggingNode, SharedLog
 
 from core.application import (
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 CALL = "call/desk/1"
 CALLER = Personal("0700000001", "caller/1")
 ASKED: dict[str, Any] = {"now": T0, "call": CALL}
-ANSWER_ANNA = AnswerCall(id=UUID(int=11), actor="anna", agent="anna", **ASKED)
-ANSWER_BO = AnswerCall(id=UUID(int=12), actor="bo", agent="bo", **ASKED)
+ANSWER_ANNA = AnswerCall(id=UUID(int=11), actor="anna", asker=staff("anna"), agent="anna", **ASKED)
+ANSWER_BO = AnswerCall(id=UUID(int=12), actor="bo", asker=staff("bo"), agent="bo", **ASKED)
 
 
 def queue(n: int = 1, stream: str = CALL) -> QueueCall:
@@ -41,6 +41,7 @@ def queue(n: int = 1, stream: str = CALL) -> QueueCall:
         id=UUID(int=n),
         now=T0,
         actor="x",
+        asker=staff("x"),
         call=stream,
         queue="trafik",
         caller=CALLER,
@@ -103,7 +104,7 @@ def test_after_the_bounded_attempts_the_caller_is_told_that_others_were_first() 
     async def work() -> None:
         log, node = seeded()
         await seed(log, node, CallQueued("trafik", "tnh_trafik"), CallAnswered("trafik", "anna"))
-        hold = HoldCall(id=UUID(int=20), actor="anna", agent="anna", **ASKED)
+        hold = HoldCall(id=UUID(int=20), actor="anna", asker=staff("anna"), agent="anna", **ASKED)
         asking = asyncio.ensure_future(Application(node, city).handle(hold))
         for n in range(DECISION_ATTEMPTS_MAX):
             await let_go()
@@ -188,7 +189,7 @@ class Sing(AnswerCall):
 
 def test_what_there_are_no_rules_for_is_invalid() -> None:
     async def work() -> None:
-        command = Sing(id=ID, actor="anna", agent="anna", **ASKED)
+        command = Sing(id=ID, actor="anna", asker=staff("anna"), agent="anna", **ASKED)
         with pytest.raises(Invalid, match="no rules"):
             await Application(LaggingNode(SharedLog()), city).handle(command)
 

@@ -7,16 +7,12 @@ from typing import Any
 import pytest
 from given import ID, T0, city, folded, given
 
-from core.cases import (
-    CASES,
+from core.case_commands import (
     AuthorityExcluded,
     AuthorityUnknown,
-    CaseCategorised,
-    CaseClosed,
     CaseExists,
     CaseIsClosed,
     CaseNotCategorised,
-    CaseRegistered,
     CaseTypeOfAnother,
     CaseTypeUnknown,
     CaseUnknown,
@@ -24,6 +20,8 @@ from core.cases import (
     CloseCase,
     RegisterCase,
 )
+from core.case_rules import CASES
+from core.cases import CaseCategorised, CaseClosed, CaseRegistered
 from core.errors import Invalid
 from core.personal import Personal
 from core.taxonomy import Directory
