@@ -8,7 +8,7 @@ import requirements_page
 import reserve_copy
 from project import ROOT
 
-from core import catalogue
+from core import catalogue, rights
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +20,7 @@ def generated() -> dict[Path, str]:
     return {
         docs / "requirements.md": requirements_page.page(ROOT),
         docs / "events.md": catalogue.events_page(),
+        docs / "reference" / "rights.md": rights.rights_page(),
         reserve_copy.COPY: reserve_copy.made(),
     }
 
