@@ -201,30 +201,27 @@ _MEANT: Final[Mapping[Reach, str]] = MappingProxyType(
 )
 
 
+_INTRODUCTION: Final = """# Who may do what
+
+Made by `make docs` from `core.rights`; do not edit. An empty cell is a no.
+
+- **yes**: everywhere; it tells nothing of a single authority's cases.
+- **room**: in the authorities that the person's rights open. An agent's rooms are those of the
+  answer groups; everybody else's stand in the right itself.
+- **room, own**: there, and cases that the person registered, until somebody else works on them.
+- **own**: the person's own calls, shift or account. **all**: everybody's.
+
+Before every right go three borders: nobody opens both sides of an enforced conflict of interest,
+nothing of an excluded area is kept, and a case of a person with a protected identity is there for
+nobody without that very right.
+"""
+
+
 def rights_page() -> str:
     """The page `docs/reference/rights.md`: the whole table, and the purposes."""
     roles = [role for role in Role if role is not Role.PROGRAM]
     lines = [
-        "# Who may do what",
-        "",
-        "Made by `make docs` from `core.rights`; do not edit. An empty cell is a no.",
-        "",
-        "- **yes**: everywhere; it tells nothing of a single authority's cases.",
-        (
-            "- **room**: in the authorities that the person's rights open. An agent's rooms are those"
-            " of the answer groups; everybody else's stand in the right itself."
-        ),
-        (
-            "- **room, own**: there, and cases that the person registered, until somebody else works on"
-            " them."
-        ),
-        "- **own**: the person's own calls, shift or account. **all**: everybody's.",
-        "",
-        (
-            "Before every right go three borders: nobody opens both sides of an enforced conflict of"
-            " interest, nothing of an excluded area is kept, and a case of a person with a protected"
-            " identity is there for nobody without that very right."
-        ),
+        *_INTRODUCTION.splitlines(),
         "",
         "| deed | " + " | ".join(f"`{role}`" for role in roles) + " |",
         "| --- |" + " --- |" * len(roles),
