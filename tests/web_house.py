@@ -29,6 +29,9 @@ from webdesk.services import Services, Target
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from core.access import Asker
 
 TOKEN = "a-token-for-tests"
 AUTH = {"Authorization": f"Bearer {TOKEN}"}
@@ -49,6 +52,16 @@ class SetClock:
         self.at += timedelta(seconds=seconds)
 
 
+class SignedIn:
+    """The application, asked by somebody who has signed in."""
+
+    def __init__(self, app: ASGIApp, asker: Asker) -> None:
+        self._app, self._asker = app, asker
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app({**scope, "state": {"asker": self._asker}}, receive, send)
+
+
 @dataclass
 class WebHouse:
     """What a test drives."""
@@ -65,6 +78,11 @@ class WebHouse:
         return await self.client.post(
             "/api/v1/calls/facts", json={"facts": list(facts)}, headers={**AUTH, **headers}
         )
+
+    def as_(self, asker: Asker) -> httpx.AsyncClient:
+        """A client that is signed in as `asker`."""
+        transport = httpx.ASGITransport(SignedIn(self.app, asker), raise_app_exceptions=True)
+        return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
     async def results(self, *facts: dict[str, Any]) -> list[dict[str, Any]]:
         """What became of facts."""

@@ -1,8 +1,4 @@
-"""Commands over HTTP: decided by the rules of `core`, answered with their place in the log.
-
-The `Idempotency-Key` header makes the id of the commit: the same key with the same body gets the
-first answer again, with another body it is a conflict.
-"""
+"""Commands about calls and shifts over HTTP, decided by the rules of `core`."""
 
 from __future__ import annotations
 
@@ -14,29 +10,21 @@ from starlette.requests import Request  # noqa: TC002 -- FastAPI reads annotatio
 from starlette.responses import Response  # noqa: TC002 -- FastAPI reads annotations
 
 from core import shifts
-from core.access import Asker, Grant, Role
-from core.application import Application, IdUsedBefore
 from core.call_rules import WrapUpCall
 from core.case_commands import CategoriseCase, CloseCase, RegisterCase
-from core.commit import desk_id, first_of
 from core.errors import Invalid
 from core.limits import NAME_CHARS_MAX, TEXT_CHARS_MAX
-from core.personal import Personal
 from core.vocabulary import Channel, call_stream, case_stream
 from webdesk import answers
-from webdesk.bodies import decode, read_body
-from webdesk.problems import problem
-from webdesk.tokens import require_token
+from webdesk.desk import CommandsDesk, documented
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from uuid import UUID
 
-    from core.commands import Command
     from webdesk.metrics import Metrics
     from webdesk.services import Services
 
-_KEY_CHARS_MAX: Final = 200
 _CASE_ID_CHARS: Final = 12  # of the hexadecimal id: 48 bits, told to nobody until it is recorded
 Route = TypeVar("Route", bound="Callable[..., Awaitable[Response]]")
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_CHARS_MAX)]
@@ -45,7 +33,7 @@ _Text = Annotated[str, msgspec.Meta(max_length=TEXT_CHARS_MAX)]
 
 
 class _Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    agent: _Name
+    agent: _Name | None = None
 
 
 class Register(_Body):
@@ -100,72 +88,6 @@ _SHIFT_VERBS: Final[dict[str, type[shifts.ShiftCommand]]] = {
 }
 
 
-class CommandsDesk:
-    """Hands commands to the application and words its answers."""
-
-    def __init__(self, services: Services, metrics: Metrics) -> None:
-        self._services = services
-        self._metrics = metrics
-        self._check = require_token(services.facts_token)
-        self._application = Application(services.node, services.directory, services.events)
-
-    async def asked(self, request: Request, shape: type[Any]) -> tuple[Any, dict[str, Any]]:
-        """The body, and what every command has: id, time, actor. Raises: Problem, Invalid."""
-        self._check(request)
-        key = request.headers.get("idempotency-key", "").strip()
-        if not key or len(key) > _KEY_CHARS_MAX or not key.isprintable():
-            raise Invalid(
-                f"send an Idempotency-Key of 1 to {_KEY_CHARS_MAX} printable characters",
-                field="Idempotency-Key",
-            )
-        body = decode(await read_body(request), shape)
-        return body, {
-            "id": desk_id(key),
-            "now": self._services.clock(),
-            "actor": "api",
-            "asker": self._asker(),
-        }
-
-    def _asker(self) -> Asker:
-        """Until people sign in: whoever has the token leads all work but one side's."""
-        directory = self._services.directory()
-        codes = [code for code in directory.rows("authority") if code != "MF"]
-        grants = (Grant(Role.SHIFT_LEAD), *(Grant(Role.CASE_OFFICER, code) for code in codes))
-        return Asker("api", grants, closed_to=frozenset({"MF"}))
-
-    async def done(self, command: Command, **told: str) -> Response:
-        """Handle `command`; `told` goes into the answer."""
-        try:
-            answer = await self._application.handle(command)
-        except IdUsedBefore:
-            return problem(
-                409,
-                "idempotency-key-used",
-                "This Idempotency-Key was used before to ask for something else.",
-            )
-        self._metrics.judged(answer.verdict)
-        first = first_of(answer.verdict)
-        return answers.json_answer(
-            {
-                "status": "accepted" if answer.recorded else "nothing_to_do",
-                "commit_id": str(command.id),
-                "shard": answer.shard,
-                "position": first.position,
-                "durability": answer.durability,
-                "events": [event.TOPIC for event in answer.recorded],
-                **told,
-            }
-        )
-
-    def sealed(self, value: str | None, subject: str) -> Personal | None:
-        """Free text of a person, to be sealed under `subject`."""
-        return Personal(value, subject) if value else None
-
-    def caller_ref(self, number: str | None) -> str | None:
-        """The keyed hash of a caller's number."""
-        return self._services.node.caller_ref(number) if number else None
-
-
 def router(services: Services, metrics: Metrics) -> APIRouter:
     """The routes that ask for a decision."""
     routes = APIRouter(prefix="/api/v1", tags=["command"])
@@ -176,16 +98,17 @@ def router(services: Services, metrics: Metrics) -> APIRouter:
             path,
             summary=summary,
             response_model=answers.CommandAnswer,
-            openapi_extra=_documented(shape),
+            openapi_extra=documented(shape),
         )
 
     @post("/cases", "Register a case", Register)
     async def register(request: Request) -> Response:
         body, common = await desk.asked(request, Register)
+        agent = desk.agent_of(common["asker"], body.agent)
         case = body.case or _case_id(common["id"])
         subject = case_stream(body.authority, case)
         command = RegisterCase(
-            **common, authority=body.authority, case=case, agent=body.agent, channel=body.channel,
+            **common, authority=body.authority, case=case, agent=agent, channel=body.channel,
             contact=body.contact, number=body.number, title=desk.sealed(body.title, subject),
             text=desk.sealed(body.text, subject), caller_ref=desk.caller_ref(body.caller),
         )  # fmt: skip
@@ -194,8 +117,9 @@ def router(services: Services, metrics: Metrics) -> APIRouter:
     @post("/cases/{authority}/{case}/categorise", "Give a case its type", Categorise)
     async def categorise(request: Request, authority: str, case: str) -> Response:
         body, common = await desk.asked(request, Categorise)
+        agent = desk.agent_of(common["asker"], body.agent)
         command = CategoriseCase(
-            **common, authority=authority, case=case, agent=body.agent, case_type=body.case_type,
+            **common, authority=authority, case=case, agent=agent, case_type=body.case_type,
             complaint=body.complaint,
         )  # fmt: skip
         return await desk.done(command)
@@ -203,8 +127,9 @@ def router(services: Services, metrics: Metrics) -> APIRouter:
     @post("/cases/{authority}/{case}/close", "Close a case", Close)
     async def close(request: Request, authority: str, case: str) -> Response:
         body, common = await desk.asked(request, Close)
+        agent = desk.agent_of(common["asker"], body.agent)
         command = CloseCase(
-            **common, authority=authority, case=case, agent=body.agent, outcome=body.outcome,
+            **common, authority=authority, case=case, agent=agent, outcome=body.outcome,
             first_contact=body.first_contact,
         )  # fmt: skip
         return await desk.done(command)
@@ -214,7 +139,9 @@ def router(services: Services, metrics: Metrics) -> APIRouter:
         body, common = await desk.asked(request, WrapUp)
         call = call_stream(exchange, uniqueid)
         return await desk.done(
-            WrapUpCall(**common, call=call, agent=body.agent, outcome=body.outcome)
+            WrapUpCall(
+                **common, call=call, agent=body.agent or common["actor"], outcome=body.outcome
+            )
         )
 
     @post("/shifts/{exchange}/{agent}/{on}/{verb}", "Sign on and off, pause, wrap up", ShiftBody)
@@ -237,21 +164,3 @@ def router(services: Services, metrics: Metrics) -> APIRouter:
 
 def _case_id(commit_id: UUID) -> str:
     return commit_id.hex[:_CASE_ID_CHARS]
-
-
-def _documented(shape: type[Any]) -> dict[str, Any]:
-    schema = msgspec.json.schema(shape)
-    found = schema.get("$defs", {}).get(shape.__name__, schema)
-    return {
-        "requestBody": {"content": {"application/json": {"schema": found}}, "required": True},
-        "parameters": [
-            {
-                "name": "Idempotency-Key",
-                "in": "header",
-                "required": True,
-                "description": "Makes the commit's id: the same again gets the first answer.",
-                "schema": {"type": "string", "maxLength": _KEY_CHARS_MAX},
-            }
-        ],
-        "security": [{"token": []}],
-    }
