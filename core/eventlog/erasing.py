@@ -10,8 +10,10 @@ from core.eventlog.codec import decode_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
 
-    from core.eventlog.keys import KeyBook, Keyring
+    from core.eventlog.keyring import Keyring
+    from core.eventlog.keys import KeyBook
     from core.eventlog.settings import FeedCommit
 
 _COMMITS = 1_000  # read at once
@@ -29,18 +31,21 @@ async def carry_out(
     """
     loop = asyncio.get_running_loop()
     if keys.erased_upto() > ends:
-        await loop.run_in_executor(None, ring.erase, [], 0)
+        await loop.run_in_executor(None, ring.erase, {}, 0)
     gone = 0
     while batch := await asyncio.to_thread(read, keys.erased_upto(), _COMMITS):
-        subjects = [subject for commit in batch for subject in _decided(commit)]
-        gone += await loop.run_in_executor(None, ring.erase, subjects, batch[-1].position)
+        decided: dict[str, datetime] = {}
+        for commit in batch:
+            for subject, at in _decided(commit):
+                decided[subject] = max(at, decided.get(subject, at))
+        gone += await loop.run_in_executor(None, ring.erase, decided, batch[-1].position)
     return gone
 
 
-def _decided(commit: FeedCommit) -> list[str]:
+def _decided(commit: FeedCommit) -> list[tuple[str, datetime]]:
     events = [
-        decode_event(logged.type, logged.schema, logged.data)
+        (decode_event(logged.type, logged.schema, logged.data), logged.occurred_at)
         for logged in commit.commit.events
         if logged.type == ErasureDecided.TOPIC
     ]
-    return [event.subject for event in events if isinstance(event, ErasureDecided)]
+    return [(event.subject, at) for event, at in events if isinstance(event, ErasureDecided)]

@@ -8,28 +8,32 @@ On one machine it is a SQLite file of its own beside the log, so that a backup c
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
-from collections import OrderedDict
-from typing import TYPE_CHECKING, Protocol
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final, Protocol
 
 from core.errors import Corrupt, Unavailable
 from core.eventlog.sqlite_errors import SqliteErrors, is_surroundings, schema_differs
-from core.personal import CitySecret, DataKey, subject_of, unwrap, wrap
+from core.personal import subject_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-_OPEN_KEYS_MAX = 20_000
-_KEY_ID_BYTES = 8
 _SUBJECTS_PER_QUERY = 400
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_US: Final = timedelta(microseconds=1)
 
 _SQL_SCHEMA = (
     "CREATE TABLE IF NOT EXISTS key (id TEXT PRIMARY KEY, subject TEXT NOT NULL, wrapped BLOB)",
     "CREATE INDEX IF NOT EXISTS key_subject ON key (subject)",
     "CREATE TABLE IF NOT EXISTS progress (name TEXT PRIMARY KEY, position INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS erased (subject TEXT PRIMARY KEY, decided_us INTEGER NOT NULL)",
+)
+# Files of before it was kept when an erasure was decided: they follow the log anew.
+_SQL_BEFORE_ERASED = (
+    "DELETE FROM progress WHERE NOT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'erased')"
 )
 
 
@@ -51,8 +55,20 @@ class KeyBook(Protocol):
         """Keep new keys; durable when this returns."""
         ...
 
-    def erase(self, subjects: list[str], upto: int) -> int:
-        """Tombstone all keys of `subjects`, note the position `upto`; how many keys went."""
+    def erase(self, decided: Mapping[str, datetime], upto: int) -> int:
+        """Tombstone all keys of the subjects, note the position `upto`; how many keys went.
+
+        It is kept when each was decided, and each has a tombstone from now on, whether it had a key
+        or not: what was written down before and arrives late is sealed with none.
+        """
+        ...
+
+    def decided(self, subjects: Iterable[str]) -> dict[str, datetime]:
+        """When the last erasure of each of `subjects` was decided, where there was one."""
+        ...
+
+    def tombstones(self, subjects: Iterable[str]) -> int:
+        """How many keys of `subjects` were destroyed."""
         ...
 
     def erased_upto(self) -> int:
@@ -70,6 +86,7 @@ class MemoryKeys:
     def __init__(self) -> None:
         self._wrapped: dict[str, bytes | None] = {}
         self._live: dict[str, str] = {}
+        self._decided: dict[str, datetime] = {}
         self._upto = 0
 
     def of_subjects(self, subjects: Iterable[str]) -> dict[str, tuple[str, bytes]]:
@@ -94,16 +111,29 @@ class MemoryKeys:
             self._wrapped[key_id] = wrapped
             self._live[subject_of(key_id)] = key_id
 
-    def erase(self, subjects: list[str], upto: int) -> int:
+    def erase(self, decided: Mapping[str, datetime], upto: int) -> int:
         """Tombstone."""
-        gone = [
-            k for k, w in self._wrapped.items() if w is not None and subject_of(k) in set(subjects)
-        ]
+        gone = [k for k, w in self._wrapped.items() if w is not None and subject_of(k) in decided]
         for key_id in gone:
             self._wrapped[key_id] = None
             self._live.pop(subject_of(key_id), None)
+        for subject, at in decided.items():
+            self._wrapped.setdefault(tombstone_of(subject))
+            self._decided[subject] = max(at, self._decided.get(subject, at))
         self._upto = upto
         return len(gone)
+
+    def decided(self, subjects: Iterable[str]) -> dict[str, datetime]:
+        """When erasures were decided."""
+        return {s: self._decided[s] for s in subjects if s in self._decided}
+
+    def tombstones(self, subjects: Iterable[str]) -> int:
+        """How many keys were destroyed."""
+        asked = set(subjects)
+        return sum(
+            wrapped is None and subject_of(k) in asked and k != tombstone_of(subject_of(k))
+            for k, wrapped in self._wrapped.items()
+        )
 
     def erased_upto(self) -> int:
         """The position up to which erasures have been carried out."""
@@ -145,8 +175,10 @@ class SqliteKeys:
             if self._conn.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
                 self._conn.close()
                 raise self._damaged("it contradicts itself")
-            for statement in _SQL_SCHEMA:
+            for statement in _SQL_SCHEMA[:-1]:
                 self._conn.execute(statement)
+            self._conn.execute(_SQL_BEFORE_ERASED)
+            self._conn.execute(_SQL_SCHEMA[-1])
             differing = schema_differs(self._conn, _SQL_SCHEMA)
         except (*SqliteErrors, OSError) as e:
             self._conn.close()
@@ -157,19 +189,8 @@ class SqliteKeys:
 
     def of_subjects(self, subjects: Iterable[str]) -> dict[str, tuple[str, bytes]]:
         """A live key for each subject that has one."""
-        found: dict[str, tuple[str, bytes]] = {}
-        names = list(subjects)
-        for start in range(0, len(names), _SUBJECTS_PER_QUERY):
-            part = names[start : start + _SUBJECTS_PER_QUERY]
-            marks = ",".join("?" * len(part))
-            sql = (
-                "SELECT subject, id, wrapped FROM key WHERE wrapped IS NOT NULL AND subject IN "
-                f"({marks})"
-            )
-            found.update(
-                (subject, (key_id, wrapped)) for subject, key_id, wrapped in self._run(sql, part)
-            )
-        return found
+        sql = "SELECT subject, id, wrapped FROM key WHERE wrapped IS NOT NULL AND subject IN ({})"
+        return {s: (key_id, wrapped) for s, key_id, wrapped in self._in_parts(sql, subjects)}
 
     def wrapped(self, key_id: str) -> bytes | None:
         """The wrapped key."""
@@ -192,7 +213,7 @@ class SqliteKeys:
                 self._rollback()
                 raise self._error(e) from e
 
-    def erase(self, subjects: list[str], upto: int) -> int:
+    def erase(self, decided: Mapping[str, datetime], upto: int) -> int:
         """Tombstone, and empty the write-ahead log so that no copy stays behind."""
         with self._lock:
             try:
@@ -202,8 +223,18 @@ class SqliteKeys:
                         "UPDATE key SET wrapped = NULL WHERE subject = ? AND wrapped IS NOT NULL",
                         (subject,),
                     ).rowcount
-                    for subject in subjects
+                    for subject in decided
                 )
+                for subject, at in decided.items():
+                    self._conn.execute(
+                        "INSERT OR IGNORE INTO key VALUES (?, ?, NULL)",
+                        (tombstone_of(subject), subject),
+                    )
+                    self._conn.execute(
+                        "INSERT INTO erased VALUES (?, ?) ON CONFLICT (subject) DO UPDATE SET"
+                        " decided_us = max(decided_us, excluded.decided_us)",
+                        (subject, (at - _EPOCH) // _US),
+                    )
                 self._conn.execute(
                     "INSERT OR REPLACE INTO progress VALUES ('erasures', ?)", (upto,)
                 )
@@ -215,6 +246,16 @@ class SqliteKeys:
                 raise self._error(e) from e
         return gone
 
+    def decided(self, subjects: Iterable[str]) -> dict[str, datetime]:
+        """When erasures were decided."""
+        sql = "SELECT subject, decided_us FROM erased WHERE subject IN ({})"
+        return {s: _EPOCH + us * _US for s, us in self._in_parts(sql, subjects)}
+
+    def tombstones(self, subjects: Iterable[str]) -> int:
+        """How many keys were destroyed."""
+        sql = "SELECT subject, id FROM key WHERE wrapped IS NULL AND subject IN ({})"
+        return sum(key_id != tombstone_of(s) for s, key_id in self._in_parts(sql, subjects))
+
     def erased_upto(self) -> int:
         """The position up to which erasures have been carried out."""
         rows = self._run("SELECT position FROM progress WHERE name = 'erasures'", [])
@@ -223,6 +264,14 @@ class SqliteKeys:
     def _rollback(self) -> None:
         if self._conn.in_transaction:
             self._conn.execute("ROLLBACK")
+
+    def _in_parts(self, sql: str, subjects: Iterable[str]) -> list[tuple]:  # type: ignore[type-arg]  # as `_run`
+        """The rows of a query about `subjects`, as many at once as SQLite takes."""
+        names, rows = list(subjects), []
+        for start in range(0, len(names), _SUBJECTS_PER_QUERY):
+            part = names[start : start + _SUBJECTS_PER_QUERY]
+            rows += self._run(sql.format(",".join("?" * len(part))), part)
+        return rows
 
     def _run(self, sql: str, params: list[str]) -> list[tuple]:  # type: ignore[type-arg]  # rows as sqlite3 gives them
         with self._lock:
@@ -251,6 +300,11 @@ class SqliteKeys:
         self._conn.close()
 
 
+def tombstone_of(subject: str) -> str:
+    """The id of the key that an erased subject never had: what is sealed with it is erased."""
+    return f"{subject}/none"
+
+
 def _lost(key_id: str) -> Corrupt:
     msg = (
         f"the key {key_id} is not in the file of keys, and was not erased there: restore that "
@@ -258,96 +312,3 @@ def _lost(key_id: str) -> Corrupt:
         "keys' backup (kontaktcenter backup restore)"
     )
     return Corrupt(msg, key=key_id)
-
-
-class Keyring:
-    """Opened keys of a book of keys, a bounded number of them in memory."""
-
-    def __init__(
-        self, book: KeyBook, secret: CitySecret, entropy: Callable[[int], bytes] = os.urandom
-    ) -> None:
-        self._book, self._secret, self._entropy = book, secret, entropy
-        self._by_subject: OrderedDict[str, DataKey] = OrderedDict()
-        self._by_id: OrderedDict[str, DataKey] = OrderedDict()
-        self._using = threading.RLock()
-
-    def missing(self, subjects: Iterable[str]) -> list[str]:
-        """Those of `subjects` that have no opened key in memory."""
-        return [subject for subject in subjects if subject not in self._by_subject]
-
-    def ensure(self, subjects: Iterable[str]) -> None:
-        """Have a live key for each subject: from the book, or new and durable before this returns.
-
-        Blocking; call it off the loop. Raises: Unavailable, Corrupt.
-        """
-        wanted = list(subjects)
-        with self._using:
-            missing = self.missing(wanted)
-            found = self._book.of_subjects(missing)
-            keys = [self._unwrap(*found[s]) if s in found else self._new(s) for s in missing]
-            new = [
-                (k.id, wrap(k, self._secret, self.nonce()))
-                for k in keys
-                if subject_of(k.id) not in found
-            ]
-            if new:
-                self._book.add(new)
-            for key in keys:  # only now: a key that nobody can read back must not seal anything
-                self._by_subject[subject_of(key.id)] = self._by_id[key.id] = key
-            for subject in wanted:
-                self._by_subject.move_to_end(subject)
-            _trim(self._by_subject, max(_OPEN_KEYS_MAX, len(wanted)))
-            _trim(self._by_id, _OPEN_KEYS_MAX)
-
-    def _new(self, subject: str) -> DataKey:
-        return DataKey(f"{subject}/{self._entropy(_KEY_ID_BYTES).hex()}", self._entropy(32))
-
-    def for_subject(self, subject: str) -> DataKey:
-        """The key to seal with; `ensure` came first, and nothing was awaited since."""
-        return self._by_subject[subject]
-
-    def by_id(self, key_id: str) -> DataKey | None:
-        """The key to open with, None where it was erased. Raises: Corrupt where it was lost."""
-        with self._using:
-            key = self._by_id.get(key_id)
-            if key is None:
-                wrapped = self._book.wrapped(key_id)
-                if wrapped is None:
-                    return None
-                key = self._by_id[key_id] = self._unwrap(key_id, wrapped)
-                _trim(self._by_id, _OPEN_KEYS_MAX)
-            return key
-
-    def nonce(self) -> bytes:
-        """12 fresh random bytes."""
-        return self._entropy(12)
-
-    def erase(self, subjects: list[str], upto: int) -> int:
-        """Tombstone all keys of `subjects` in the book and drop them here; how many went. Blocking.
-
-        Dropped first, and the book held meanwhile: nothing new is sealed with a key that is on its
-        way out.
-        """
-        with self._using:
-            for subject in subjects:
-                self._by_subject.pop(subject, None)
-            gone = set(subjects)
-            for key_id in [k for k in self._by_id if subject_of(k) in gone]:
-                del self._by_id[key_id]
-            return self._book.erase(subjects, upto)
-
-    def _unwrap(self, key_id: str, wrapped: bytes) -> DataKey:
-        try:
-            return unwrap(key_id, wrapped, self._secret)
-        except ValueError as e:
-            msg = (
-                f"{e} ({key_id}): put the right city.key in place (KC_MASTER_KEY_FILE), or "
-                "restore the file of "
-                "keys from the keys' backup"
-            )
-            raise Corrupt(msg, key=key_id) from e
-
-
-def _trim(keys: OrderedDict[str, DataKey], entries_max: int) -> None:
-    while len(keys) > entries_max:
-        keys.popitem(last=False)

@@ -25,7 +25,7 @@ from core.eventlog.envelope import (
 )
 from core.eventlog.erasing import carry_out
 from core.eventlog.index import Index, with_commits
-from core.eventlog.keys import KeyBook, Keyring
+from core.eventlog.keyring import Keyring
 from core.eventlog.parts import drop_index, hold_index, index_path, open_parts, set_aside
 from core.eventlog.settings import FeedCommit, NodeSettings
 from core.eventlog.shard import Shard
@@ -36,8 +36,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from core.commit import Happened
+    from core.eventlog.keys import KeyBook
     from core.eventlog.log import LogStore
-    from core.personal import CitySecret
+    from core.personal import CitySecret, DataKey
 
 __all__ = ["FeedCommit", "Node", "NodeSettings", "claim_of"]
 
@@ -203,15 +205,14 @@ class Node:
         if len(books) > 1:
             msg = f"a commit is of one book; this one touches {', '.join(sorted(books))}"
             raise Refused(msg)
+        keyring = self.keyring
         events = [
             LoggedEvent(
                 h.stream,
                 h.event.TOPIC,
                 h.event.SCHEMA,
                 h.occurred_at,
-                msgspec.Raw(
-                    seal_event(h.event, draft.id, nth, self.keyring.for_subject, self.keyring.nonce)
-                ),
+                msgspec.Raw(seal_event(h.event, draft.id, nth, self._key_for(h), keyring.nonce)),
                 h.version,
             )
             for nth, h in enumerate(draft.events)
@@ -221,6 +222,9 @@ class Node:
             draft.origin, events, draft.cause, draft.correlation,
         )  # fmt: skip
         return encode_commit(commit), claim_of(commit)
+
+    def _key_for(self, happened: Happened) -> Callable[[str], DataKey]:
+        return partial(self.keyring.for_subject, occurred_at=happened.occurred_at)
 
     async def propose_commit(self, book: str, commit: LoggedCommit) -> tuple[Verdict, str]:
         """Record a commit whose events are data already, in one book; the verdict, the shard."""

@@ -6,11 +6,14 @@ import asyncio
 import shutil
 import sqlite3
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+import pytest
 from log_world import SECRET, T0, an_id, opened, queued, sqlite_settings, story
 
 from core.calls import CallQueued
+from core.cases import CaseNoted
 from core.commit import Accepted, Draft, Happened
 from core.erasure import ErasureDecided, erasure_stream
 from core.eventlog.keys import SqliteKeys
@@ -188,3 +191,76 @@ async def test_keys_that_have_followed_further_than_the_log_goes_follow_it_anew(
         await node.propose(erasure())
         assert await node.apply_erasures() == 1
         assert caller(node) is ERASED
+
+
+LATE = T0 + timedelta(hours=2)
+
+
+def late(subject: str, n: int, at: datetime, text: str = "Exempel Exempelsson") -> Draft:
+    """What somebody wrote at a time about a case, as a fact that may arrive whenever."""
+    happened = Happened(f"case/TK/{n}", CaseNoted("anna", Personal(text, subject)), at)
+    return Draft(an_id(f"late {n}"), f"late {n}", "anna", "reserve:7", (happened,))
+
+
+def decided(subject: str, at: datetime, n: int = 1) -> Draft:
+    draft = erasure(subject, n)
+    return replace(draft, events=(replace(draft.events[0], occurred_at=at),))
+
+
+def noted(node: Node, n: int) -> object:
+    event = node.load(f"case/TK/{n}")[-1].event
+    assert isinstance(event, CaseNoted)
+    return event.text
+
+
+@pytest.mark.requirement("R55")
+@story
+async def test_what_was_written_before_a_decision_and_arrives_after_it_is_erased(
+    tmp_path: Path,
+) -> None:
+    """A reserve terminal comes back with text about somebody whose erasure was decided."""
+    known, unknown = "case/TK/1", "case/TK/9"
+    async with opened(settings_of(tmp_path)) as node:
+        await node.propose(late(known, 1, T0))
+        await node.propose_many([decided(known, LATE), decided(unknown, LATE)])
+        assert await node.apply_erasures() == 1
+        await node.propose(late(known, 2, T0 + timedelta(hours=1)))
+        await node.propose(late(unknown, 3, LATE))
+        assert [noted(node, n) for n in (1, 2, 3)] == [ERASED, ERASED, ERASED]
+    async with opened(settings_of(tmp_path)) as node:
+        await node.propose(late(unknown, 4, T0))
+        assert [noted(node, n) for n in (1, 2, 3, 4)] == [ERASED] * 4
+        assert node.keyring.tombstones([known, unknown]) == 1
+
+
+@story
+async def test_what_is_written_after_a_decision_is_kept_until_it_is_erased_too(
+    tmp_path: Path,
+) -> None:
+    subject, after = "case/TK/1", LATE + timedelta(seconds=1)
+    async with opened(settings_of(tmp_path)) as node:
+        await node.propose(decided(subject, LATE))
+        await node.apply_erasures()
+        await node.propose_many([late(subject, 1, after, "nytt"), late(subject, 2, T0)])
+        assert noted(node, 1) == Personal("nytt", subject)
+        assert noted(node, 2) is ERASED
+        await node.propose(decided(subject, after, n=2))
+        assert await node.apply_erasures() == 1
+        assert noted(node, 1) is ERASED
+
+
+@story
+async def test_a_file_of_keys_from_before_decisions_were_kept_follows_the_log_anew(
+    tmp_path: Path,
+) -> None:
+    subject = "case/TK/1"
+    async with opened(settings_of(tmp_path)) as node:
+        await node.propose(decided(subject, LATE))
+        await node.apply_erasures()
+    conn = sqlite3.connect(tmp_path / "keys.db", isolation_level=None)
+    conn.execute("DROP TABLE erased")
+    conn.execute("DELETE FROM key")
+    conn.close()
+    async with opened(settings_of(tmp_path)) as node:
+        await node.propose(late(subject, 1, T0))
+        assert noted(node, 1) is ERASED
