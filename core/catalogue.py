@@ -16,7 +16,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
-from core import calls, cases, erasure, looks, shifts, taxonomy
+from core import calls, cases, entries, erasure, looks, shifts
 from core.personal import PersonalField
 from core.vocabulary import book_of
 
@@ -52,8 +52,7 @@ EVENT_CLASSES: Final[tuple[type[Event], ...]] = (
     shifts.AgentSignedOff,
     shifts.ShiftNoted,
     *cases.CASE_EVENTS,
-    taxonomy.EntrySet,
-    taxonomy.EntryRemoved,
+    *entries.CATALOGUE_EVENTS,
     erasure.ErasureDecided,
     looks.PersonLookedAt,
 )

@@ -140,7 +140,9 @@ async def opened(
             async with _read_models(node, folder, live=live) as (runner, read_models):
                 if not live:  # somebody waits for them
                     runner.on_change(partial(_moved, node, tell))
-                house = House(config, clock, node, DirectoryFollower(node), runner, read_models)
+                house = House(
+                    config, clock, node, DirectoryFollower(node, clock), runner, read_models
+                )
                 async with _listening(house):
                     yield house
         finally:
