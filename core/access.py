@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AGENTS", "NOBODY", "OFFICERS", "PROGRAM_SCOPES", "PURPOSES", "RIGHTS", "Asker", "Deed",
-    "Grant", "NoSuchCase", "NotAllowed", "Place", "Purpose", "Reach", "Role", "Verdict",
-    "conflicts", "purpose_of", "require", "rooms", "sides", "verdict",
+    "Grant", "NoSuchCase", "NotAllowed", "Place", "Purpose", "Reach", "Role", "Sight", "Verdict",
+    "conflicts", "purpose_of", "require", "rooms", "sides", "sight", "verdict",
 ]  # fmt: skip
 
 
@@ -98,6 +98,21 @@ class Place:
     person: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What somebody sees of cases in lists: `verdict` for many cases at once.
+
+    A case is in sight where its owner or a receiver is in `rooms` and its owner not in `closed`;
+    of a protected identity only where such a room is in `protected` too. By default nothing more
+    than `rooms` is opened.
+    """
+
+    rooms: frozenset[str]
+    closed: frozenset[str] = frozenset()
+    protected: frozenset[str] = frozenset()
+    asker: str | None = None
+
+
 class NotAllowed(Refused):
     """You may not do this. Ask whoever gives out rights in your centre."""
 
@@ -142,6 +157,18 @@ def rooms(by: Asker, deed: Deed, directory: Directory) -> frozenset[str]:
         for code in _rooms_of(grant, directory)
         if code in opened and (deed is not Deed.APPROVE_CHANGE or grant.approves)
     )
+
+
+def sight(by: Asker, deed: Deed, directory: Directory) -> Sight:
+    """What `by` sees for `deed`: what a query of a read model is given. Nobody's deed: nothing."""
+    guarded = frozenset(
+        code
+        for grant in by.grants
+        if grant.protected and _reach(by, grant, deed) is not None
+        for code in _rooms_of(grant, directory)
+    )
+    opened = rooms(by, deed, directory)
+    return Sight(opened, _closed(by, directory), guarded & opened, by.id)
 
 
 def verdict(by: Asker, deed: Deed, place: Place, directory: Directory) -> Verdict:

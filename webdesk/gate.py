@@ -9,7 +9,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from core.access import NOBODY, Asker, Deed, Place, purpose_of, require, rooms
+from core.access import NOBODY, Asker, Deed, Place, Sight, purpose_of, require, rooms, sight
 from webdesk.problems import Problem
 
 if TYPE_CHECKING:
@@ -52,6 +52,13 @@ class Gate:
         Raises: as `require`.
         """
         return rooms(self.require(request, deed), deed, self._services.directory())
+
+    def sight(self, request: Request, deed: Deed) -> Sight:
+        """What the asker sees for `deed`: what queries of read models are given. Raises: as above.
+
+        A list, a search or a count asks with it; a single case is asked about with `require`.
+        """
+        return sight(self.require(request, deed), deed, self._services.directory())
 
     async def look(self, request: Request, deed: Deed, seen: Sequence[Seen]) -> None:
         """Record that data about these persons is shown; `X-Purpose` says why, else the role does.
