@@ -22,8 +22,8 @@ def _origin(name: str) -> UUID:
     return uuid5(NAMESPACE, name)
 
 
-_DESK, _RESERVE, _PAPER, _TELEPHONY, _IMPORT, _PROCESS = map(
-    _origin, ("desk", "reserve", "paper", "telephony", "import", "process")
+_DESK, _RESERVE, _PAPER, _TELEPHONY, _IMPORT, _PROCESS, _READ_LOG = map(
+    _origin, ("desk", "reserve", "paper", "telephony", "import", "process", "read_log")
 )
 
 
@@ -62,6 +62,11 @@ def import_id(name: str, key: str) -> UUID:
 def process_id(process: str, cause: str) -> UUID:
     """The id of what a process proposes because of the commit or event `cause`."""
     return uuid5(_PROCESS, f"{process}/{cause}")
+
+
+def read_log_id(name: str) -> UUID:
+    """The id of a commit of looks: chain, start of the process and number of the commit there."""
+    return uuid5(_READ_LOG, name)
 
 
 def attempt_id(first: UUID, n: int) -> UUID:

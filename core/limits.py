@@ -34,10 +34,13 @@ COMMAND_ITEMS_MAX = 200  # groups or levels named in one command; no city has so
 CONTRADICTIONS_KEPT_MAX = 100  # in one stream's state; the log holds them all
 SNAPSHOT_EVERY_VERSIONS = 50  # a decision reads at most so many events of its stream
 SNAPSHOTS_KEPT_MAX = 10_000  # streams with a snapshot in memory
+LOOKS_PER_COMMIT_MAX = 250  # a look is 3 KiB at most, so that a commit of them always fits
+LOOKS_WAITING_MAX = 10_000  # beyond it whoever wants to look is told to come back
 FORMAT = 1  # the format of envelopes that this program writes
 
 assert COMMIT_BYTES_MAX * 4 <= ENVELOPE_BYTES_MAX
 assert COMMIT_EVENTS_MAX <= BULK_BATCH_COMMITS
+assert LOOKS_PER_COMMIT_MAX * 3 * KIB <= COMMIT_BYTES_MAX
 
 # --- read models ----------------------------------------------------------------------------------
 PROJECTION_BATCH_COMMITS = 1_000
@@ -57,6 +60,17 @@ IMPORT_CALLS_COUNTED_MAX = 5_000_000  # beyond it a call may count again: memory
 IMPORT_MALFORMED_MAX = 100_000  # more is not a damaged queue_log but another file
 IMPORT_ATTEMPTS_MAX = 8  # a node that asks for patience is asked again so many times
 EXCHANGE_SAME_FACT_S = 2.0  # a row so close to a recorded fact of the same key is that fact
+
+# --- sign-in --------------------------------------------------------------------------------------
+ACCOUNT_TOKENS_MAX = 20  # of one program: more are forgotten ones
+TOKEN_DAYS_MAX = 400  # a token that nobody renews ends
+PASSWORD_CHARS_MIN = 12
+PASSWORD_CHARS_MAX = 200  # a longer one only costs time
+SIGN_IN_FAILURES_KEPT_MAX = 10_000  # names and addresses that are counted; the oldest go first
+SIGN_IN_CHECKS_MAX = 2  # passwords that are checked at once: each takes 64 MiB and a core
+SIGN_IN_WAITING_MAX = 50  # and so many may wait for their turn
+SESSIONS_MAX = 20_000  # kept on the server; the one used longest ago goes first
+SIGN_ON_UNDER_WAY_MAX = 5_000  # people at the sign-on service's page at once
 
 # --- web ------------------------------------------------------------------------------------------
 STREAM_CLIENTS_MAX = 500
@@ -79,3 +93,13 @@ assert (
 )  # UTF-8, sealed and as base64, with its frame
 assert RESERVE_ENTRY_BYTES_MAX <= COMMIT_BYTES_MAX
 assert IMPORT_BATCH_LINES * 2 <= IMPORT_IN_FLIGHT_MAX
+
+# --- files that belong to cases -------------------------------------------------------------------
+ATTACHMENT_BYTES_MAX = 20 * MIB  # a scanned decision with its plans; more belongs in an archive
+ATTACHMENT_CHUNK_BYTES = 64 * KIB  # sealed at once: memory stays small whatever is sent
+ATTACHMENTS_PER_CASE_MAX = 200
+ATTACHMENT_ORPHAN_S = 24 * 3600.0  # so old is a file that no case names before it is removed
+ARCHIVE_LINE_BYTES_MAX = 4 * MIB  # one record of an archive: a commit, opened
+
+assert ATTACHMENT_CHUNK_BYTES <= ATTACHMENT_BYTES_MAX
+assert COMMIT_BYTES_MAX * 4 <= ARCHIVE_LINE_BYTES_MAX

@@ -1,20 +1,27 @@
 """The read log: every look at personal data, with its purpose, in the log before the data is shown.
 
 Each node has a chain of its own, the stream `look/<chain>`: `n` is 1, 2, 3 …, and `previous` is the
-hash of the look before it, so that one which was taken out or changed shows itself.
+hash of the look before it, so that one which was taken out or changed shows itself. Whoever keeps a
+chain's end (`n` and hash) elsewhere also sees that its last looks were cut off, or all of it
+written anew.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol
+import hashlib
+import json
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Protocol
 
 from core.commit import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from core.access import Asker, Purpose
+
+FAULTS_TOLD_MAX: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +58,89 @@ class ReadLog(Protocol):
         Raises: Unavailable, and then nothing may be shown.
         """
         ...
+
+
+class Look(NamedTuple):
+    """One look as the log holds it; `at` is when it was made."""
+
+    stream: str
+    version: int | None
+    at: datetime
+    event: PersonLookedAt
+
+
+class End(NamedTuple):
+    """The last look of a chain: its number, and the hash that the next one will carry."""
+
+    n: int
+    hash: str
+
+
+def beginning(stream: str) -> End:
+    """What the first look of a chain follows; bound to it: no look can begin another chain."""
+    return End(0, hashlib.sha256(f"chain of looks {stream}".encode()).hexdigest())
+
+
+def look_hash(look: Look) -> str:
+    """The hash of a look, hexadecimal: SHA-256 of its canonical JSON with stream and time.
+
+    Fields that are None are left out, so that a later field changes no hash of before.
+    """
+    event = {
+        item.name: value
+        for item in fields(look.event)
+        if (value := getattr(look.event, item.name)) is not None
+    }
+    at = look.at.astimezone(UTC).isoformat(timespec="microseconds")
+    whole = {**event, "stream": look.stream, "at": at}
+    text = json.dumps(whole, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass
+class Verification:
+    """What walking the chains came to: `ends` by stream, and every fault as a sentence."""
+
+    looks: int = 0
+    ends: dict[str, End] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+
+def verify(looks: Iterable[Look], known: Mapping[str, End] | None = None) -> Verification:
+    """Walk the chains of `looks`, which come in the log's order; which is missing or changed.
+
+    `known` are ends that were noted before, by stream: each chain has to go through its own.
+    """
+    found = Verification()
+    noted = dict(known or {})
+    for look in looks:
+        found.looks += 1
+        _follow(found, look, noted)
+    for stream, end in sorted(noted.items()):
+        at = found.ends.get(stream, End(0, "")).n
+        if at < end.n:
+            found.faults.append(f"{stream}: {_span(at + 1, end.n)} at its end")
+    found.faults = found.faults[:FAULTS_TOLD_MAX]
+    return found
+
+
+def _follow(found: Verification, look: Look, noted: Mapping[str, End]) -> None:
+    stream, n = look.stream, look.event.n
+    last = found.ends.get(stream) or beginning(stream)
+    if look.version not in {None, n}:
+        found.faults.append(f"{stream}: look {n} was changed: it stands in place {look.version}")
+    if n > last.n + 1:
+        found.faults.append(f"{stream}: {_span(last.n + 1, n - 1)}")
+    elif n <= last.n:
+        found.faults.append(f"{stream}: look {n} stands after look {last.n}")
+    elif look.event.previous != last.hash:
+        which = f"look {n}" if n == 1 else f"look {n - 1} or {n}"
+        found.faults.append(f"{stream}: {which} was changed")
+    end, wanted = End(n, look_hash(look)), noted.get(stream)
+    if wanted is not None and wanted.n == n and wanted != end:
+        found.faults.append(f"{stream}: look {n} is not the one that was noted")
+    found.ends[stream] = end
+
+
+def _span(first: int, last: int) -> str:
+    return f"look {first} is missing" if first == last else f"looks {first} to {last} are missing"

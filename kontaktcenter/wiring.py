@@ -21,11 +21,13 @@ from core.eventlog.directory import DirectoryFollower
 from core.eventlog.node import Node, NodeSettings
 from core.eventlog.parts import sqlite_path
 from core.eventlog.product import product_events
+from core.read_log import ChainedReadLog
 from kontaktcenter import __version__, catalogue
 from kontaktcenter.config import Config
 from kontaktcenter.dispatch import endless, perform
 from kontaktcenter.edge import unforeseen
 from kontaktcenter.local_socket import NAME, LocalServer
+from kontaktcenter.look_chain import chain_of
 from kontaktcenter.out import Silent
 from kontaktcenter.words import _
 from projections.queue_entries import QueueEntries
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from kontaktcenter.out import Out
 
 _MOMENT_S: Final = 2.0
+_SESSION_BYTES: Final = 8
 _LOG = structlog.get_logger("kontaktcenter.wiring")
 
 
@@ -61,6 +64,7 @@ class House:
     directory: DirectoryFollower
     runner: Runner
     read_models: ReadModels
+    read_log: ChainedReadLog
 
     def catch_up(self) -> None:
         """Return when the read models have reached the log's end. Blocking: not on the loop."""
@@ -140,16 +144,27 @@ async def opened(
             async with _read_models(node, folder, live=live) as (runner, read_models):
                 if not live:  # somebody waits for them
                     runner.on_change(partial(_moved, node, tell))
-                house = House(
-                    config, clock, node, DirectoryFollower(node, clock), runner, read_models
-                )
-                async with _listening(house):
-                    yield house
+                async with _looking(node, folder, clock) as read_log:
+                    directory = DirectoryFollower(node, clock)
+                    house = House(config, clock, node, directory, runner, read_models, read_log)
+                    async with _listening(house):
+                        yield house
         finally:
             if taxonomy is not None:
                 taxonomy.cancel()
                 await asyncio.gather(taxonomy, return_exceptions=True)
             await node.close()
+
+
+@contextlib.asynccontextmanager
+async def _looking(node: Node, data: Path, clock: Clock) -> AsyncIterator[ChainedReadLog]:
+    """The read log of this folder; what waits is recorded before the node closes."""
+    chain, session = chain_of(data, os.urandom), os.urandom(_SESSION_BYTES).hex()
+    read_log = ChainedReadLog(node, product_events(node), clock, chain, session)
+    try:
+        yield read_log
+    finally:
+        await read_log.close()
 
 
 async def _taxonomy(node: Node, config: Config, clock: Clock) -> None:
@@ -229,6 +244,7 @@ def web_app(house: House, facts_token: str, demo_note: str | None = None) -> Fas
         demo_note=demo_note,
         target=target,
         hosts=(config.host, *config.hosts),
+        read_log=house.read_log,
     )
     try:
         return create_app(services)

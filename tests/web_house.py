@@ -19,6 +19,7 @@ from given import TAXONOMY, city
 
 from core.eventlog.node import Node, NodeSettings
 from core.eventlog.product import product_events
+from core.read_log import ChainedReadLog
 from core.taxonomy import read_taxonomy
 from projections.read_models import ReadModels, all_projections
 from projections.runner import Runner
@@ -110,10 +111,12 @@ async def web_house(
     runner = Runner(node, folder / "projections", all_projections())
     models = ReadModels(folder / "projections")
     await asyncio.to_thread(runner.catch_up)
+    events = product_events(node)
+    more.setdefault("read_log", ChainedReadLog(node, events, clock, "house", "1"))
     app = create_app(
         Services(
             node=node, figures=ReadFigures(models, runner, Target()), directory=city,
-            events=product_events(node), clock=clock, version="0.0.1", facts_token=token, **more,
+            events=events, clock=clock, version="0.0.1", facts_token=token, **more,
         )
     )  # fmt: skip
     app.state.feed.start()
