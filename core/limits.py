@@ -76,6 +76,7 @@ SIGN_ON_UNDER_WAY_MAX = 5_000  # people at the sign-on service's page at once
 STREAM_CLIENTS_MAX = 500
 HEARTBEAT_S = 15.0
 STALE_AFTER_S = 10.0  # a tile older than this is grey
+EVEN_TIME_S = 0.05  # what found nothing leaves on this grid: longer than looking takes
 
 # --- the command line -----------------------------------------------------------------------------
 LOCAL_ANSWER_BYTES_MAX = (
