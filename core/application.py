@@ -18,10 +18,12 @@ from eventsourcing.application import AggregateNotFoundError, Repository
 from eventsourcing.persistence import EventStore
 
 from core.access import NotAllowed, Verdict, require, verdict
+from core.account_rules import ACCOUNTS
 from core.call_rules import CALLS
 from core.calls import without_caller
 from core.case_rules import CASES
 from core.commit import Accepted, Answer, Draft, Fork, Happened, Recorded, attempt_id, first_of
+from core.erasure import ERASURES
 from core.errors import Corrupt, Invalid, Refused, Stale
 from core.held import HeldMapper, PortRecorder, SnapshotRecorder
 from core.limits import DECISION_ATTEMPTS_MAX, SNAPSHOT_EVERY_VERSIONS
@@ -39,12 +41,16 @@ if TYPE_CHECKING:
 State = TypeVar("State")
 DirectoryNow = Callable[[], "Directory"]
 DECIDERS: Final[Mapping[str, Decider[Any]]] = MappingProxyType(
-    {decider.name: decider for decider in (CALLS, CASES, SHIFTS)}
+    {decider.name: decider for decider in (ACCOUNTS, CALLS, CASES, ERASURES, SHIFTS)}
 )
 
 
 class NothingRecorded(Refused):
     """Nothing was recorded under this id, and that is final: ask again with a new one."""
+
+
+class ChangedSince(Refused):
+    """It was changed after you read it: read it again, and then decide."""
 
 
 class IdUsedBefore(Corrupt):
@@ -160,7 +166,7 @@ class Application:
         for n in range(DECISION_ATTEMPTS_MAX):
             loaded = self.load(decider, command.stream)
             try:
-                events = _decided(decider, loaded.state, command, directory)
+                events = _decided(decider, loaded.state, loaded.version, command, directory)
             except Refused:
                 events = ()  # a "no" is as final as a "yes": it is given when the log has judged it
             draft = self._draft(command, n, origin, loaded.version, events)
@@ -204,11 +210,11 @@ class Application:
 
         Not what this attempt was decided on: another node, or a repeat, decided on another state.
         """
-        state = decider.initial
+        state, version = decider.initial, 0
         for recorded in self._stream(command.stream):
             if recorded.position <= upto:
-                state = decider.evolve(state, recorded)
-        if _decided(decider, state, command, directory):
+                state, version = decider.evolve(state, recorded), recorded.version
+        if _decided(decider, state, version, command, directory):
             raise NothingRecorded
         return answer
 
@@ -233,7 +239,7 @@ class Application:
 
 
 def _decided(
-    decider: Decider[Any], state: Any, command: Command, directory: Directory
+    decider: Decider[Any], state: Any, version: int, command: Command, directory: Directory
 ) -> tuple[Event, ...]:
     """What the rules give, for those who may ask.
 
@@ -242,6 +248,8 @@ def _decided(
     Raises: Refused.
     """
     require(command.asker, command.DEED, decider.place(state, command), directory)
+    if command.expected_version not in {None, version}:
+        raise ChangedSince  # after the rights: whoever may not know of it is told nothing
     return tuple(decider.decide(state, command, directory))
 
 

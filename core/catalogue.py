@@ -16,7 +16,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
-from core import calls, cases, entries, erasure, looks, shifts
+from core import accounts, calls, cases, entries, erasure, looks, retention, shifts
 from core.personal import PersonalField
 from core.vocabulary import book_of
 
@@ -52,8 +52,12 @@ EVENT_CLASSES: Final[tuple[type[Event], ...]] = (
     shifts.AgentSignedOff,
     shifts.ShiftNoted,
     *cases.CASE_EVENTS,
+    *accounts.ACCOUNT_EVENTS,
     *entries.CATALOGUE_EVENTS,
     erasure.ErasureDecided,
+    erasure.ErasureOrdered,
+    erasure.ErasureCarriedOut,
+    retention.ArchiveExported,
     looks.PersonLookedAt,
 )
 

@@ -34,6 +34,14 @@ File = Annotated[
         help=_("Another file than kontaktcenter.toml in the data folder."),
     ),
 ]
+As = Annotated[
+    str,
+    typer.Option(
+        "--as",
+        metavar="ACCOUNT",
+        help=_("Act with this account's rights; what is seen and done is recorded as its own."),
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help=_("Answer with JSON on stdout."))]
 
 # The data folder of the command under way: where the edge keeps the details of an unforeseen error.

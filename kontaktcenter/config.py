@@ -52,8 +52,10 @@ class Config:
     """Everything that a city may tune.
 
     `log` is a log's address (`memory:` or `sqlite:PATH`), `data` the folder of keys, index and read
-    models. `target_service_level` is a share, 0-1, answered within `target_within_s`. `sources`
-    tells for each key whether it is a default, or from a file, the environment or a flag.
+    models. `public_board` shows the queues to whoever can reach the server. A session locks after
+    `session_idle_s` and ends after `session_life_s`. `target_service_level` is a share, 0-1,
+    answered within `target_within_s`. `sources` tells for each key whether it is a default, or from
+    a file, the environment or a flag.
     """
 
     data: Path
@@ -66,6 +68,9 @@ class Config:
     host: str = "127.0.0.1"
     port: int = 8080
     hosts: tuple[str, ...] = ()
+    public_board: bool = False
+    session_idle_s: float = 900.0
+    session_life_s: float = 43_200.0
     target_service_level: float = 0.8
     target_within_s: float = 20.0
     file: Path | None = None
@@ -139,6 +144,13 @@ def _number(low: float, high: float) -> Callable[[str], float]:
     return parse
 
 
+def _flag(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in {"true", "false", "1", "0"}:
+        raise ValueError(text)
+    return word in {"true", "1"}
+
+
 def _port(text: str) -> int:
     port = int(text)
     if not 0 <= port <= _PORT_MAX:
@@ -167,6 +179,9 @@ KEYS: Final = (
     Key("host", "KC_HOST", "an address to listen on, such as 127.0.0.1", _word),
     Key("port", "KC_PORT", "a whole number from 0 to 65535; 0 is any free port", _port),
     Key("hosts", "KC_HOSTS", "names, with commas between them", _names),
+    Key("public_board", "KC_PUBLIC_BOARD", "true or false", _flag),
+    Key("session_idle_s", "KC_SESSION_IDLE_S", "seconds from 60 to 86400", _number(60, 86_400)),
+    Key("session_life_s", "KC_SESSION_LIFE_S", "seconds from 300 to 604800", _number(300, 604_800)),
     Key("target_service_level", "KC_TARGET_SERVICE_LEVEL", "a share from 0 to 1", _number(0, 1)),
     Key(
         "target_within_s",
@@ -239,7 +254,7 @@ def load_demo(
     environ = os.environ if environ is None else environ
     kept = {name: value for name, value in environ.items() if name not in _REAL}
     folder = data or default_data(environ).with_name("kontaktcenter-demo")
-    return load({"data": folder, "port": port}, environ=kept)
+    return load({"data": folder, "port": port, "public_board": True}, environ=kept)
 
 
 def _file_asked(
@@ -304,7 +319,7 @@ def _unknown(name: str, known: list[str], source: str) -> str:
 
 
 def _parsed(key: Key, raw: object, source: str) -> object:
-    if isinstance(raw, bool | list | dict):
+    if isinstance(raw, list | dict) or (isinstance(raw, bool) and key.parse is not _flag):
         raise ConfigError(_bad(key, raw, source), key=key.name)
     try:
         return key.parse(str(raw))

@@ -17,6 +17,7 @@ import structlog
 
 from core.commit import Clock
 from core.errors import InUse, KontaktcenterError, NotFound, Unavailable
+from core.eventlog.accounts import AccountsFollower
 from core.eventlog.directory import DirectoryFollower
 from core.eventlog.node import Node, NodeSettings
 from core.eventlog.parts import sqlite_path
@@ -36,12 +37,14 @@ from projections.runner import Runner
 from webdesk.app import create_app
 from webdesk.figures import ReadFigures
 from webdesk.services import Services, Target
+from webdesk.sessions import Sessions, SessionTimes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from fastapi import FastAPI
 
+    from core.access import Asker
     from kontaktcenter.out import Out
 
 _MOMENT_S: Final = 2.0
@@ -65,6 +68,15 @@ class House:
     runner: Runner
     read_models: ReadModels
     read_log: ChainedReadLog
+    accounts: AccountsFollower
+
+    def asker(self, account: str) -> Asker:
+        """Who acts, where an operator on this machine says `--as ACCOUNT`. Raises: NotFound."""
+        found = self.accounts().asker(account)
+        if found is None:
+            said = _("there is no open account {account}; kontaktcenter user list shows them all")
+            raise NotFound(said.format(account=account))
+        return found
 
     def catch_up(self) -> None:
         """Return when the read models have reached the log's end. Blocking: not on the loop."""
@@ -146,7 +158,10 @@ async def opened(
                     runner.on_change(partial(_moved, node, tell))
                 async with _looking(node, folder, clock) as read_log:
                     directory = DirectoryFollower(node, clock)
-                    house = House(config, clock, node, directory, runner, read_models, read_log)
+                    accounts = AccountsFollower(node)
+                    house = House(
+                        config, clock, node, directory, runner, read_models, read_log, accounts
+                    )
                     async with _listening(house):
                         yield house
         finally:
@@ -228,6 +243,13 @@ async def _listening(house: House) -> AsyncIterator[None]:
         await local.stop()
 
 
+def _sessions(config: Config) -> Sessions:
+    """Who has signed in; a session lives in real time, whatever clock a demo has."""
+    path = None if log_path(config) is None else config.data / "sessions.db"
+    times = SessionTimes(config.session_idle_s, config.session_life_s)
+    return Sessions(path, real_clock, os.urandom, times)
+
+
 def web_app(house: House, facts_token: str, demo_note: str | None = None) -> FastAPI:
     """The board and the API on an open house. Raises: Unavailable where it was never built."""
     config = house.config
@@ -239,12 +261,16 @@ def web_app(house: House, facts_token: str, demo_note: str | None = None) -> Fas
         events=product_events(house.node),
         clock=house.clock,
         version=__version__,
+        accounts=house.accounts,
+        sessions=_sessions(config),
+        public_board=config.public_board,
         facts_token=facts_token,
         language=config.language,
         demo_note=demo_note,
         target=target,
         hosts=(config.host, *config.hosts),
         read_log=house.read_log,
+        models=house.read_models,
     )
     try:
         return create_app(services)

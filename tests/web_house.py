@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import hashlib
 import json
+import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,8 @@ import uvicorn
 from fastapi import FastAPI
 from given import TAXONOMY, city
 
+from core.accounts import Account, Accounts, Token
+from core.eventlog.accounts import AccountsFollower
 from core.eventlog.node import Node, NodeSettings
 from core.eventlog.product import product_events
 from core.read_log import ChainedReadLog
@@ -24,13 +28,13 @@ from core.taxonomy import read_taxonomy
 from projections.read_models import ReadModels, all_projections
 from projections.runner import Runner
 from webdesk.app import create_app
+from webdesk.authentication import TOKEN_HEADER
 from webdesk.figures import ReadFigures
 from webdesk.services import Services, Target
+from webdesk.sessions import COOKIE, Sessions, SessionTimes, token_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-
-    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from core.access import Asker
 
@@ -38,6 +42,7 @@ TOKEN = "a-token-for-tests"
 AUTH = {"Authorization": f"Bearer {TOKEN}"}
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 EXCHANGE = "tnh"
+ENDLESS = SessionTimes(idle_s=1e9, life_s=1e9)  # a test that moves the clock stays signed in
 
 
 class SetClock:
@@ -53,16 +58,6 @@ class SetClock:
         self.at += timedelta(seconds=seconds)
 
 
-class SignedIn:
-    """The application, asked by somebody who has signed in."""
-
-    def __init__(self, app: ASGIApp, asker: Asker) -> None:
-        self._app, self._asker = app, asker
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app({**scope, "state": {"asker": self._asker}}, receive, send)
-
-
 @dataclass
 class WebHouse:
     """What a test drives."""
@@ -73,6 +68,8 @@ class WebHouse:
     app: FastAPI
     client: httpx.AsyncClient
     folder: Path
+    accounts: dict[str, Account]
+    sessions: Sessions
 
     async def facts(self, *facts: dict[str, Any], **headers: str) -> httpx.Response:
         """Send facts with the token."""
@@ -80,10 +77,29 @@ class WebHouse:
             "/api/v1/calls/facts", json={"facts": list(facts)}, headers={**AUTH, **headers}
         )
 
+    def nobody(self, **headers: str) -> httpx.AsyncClient:
+        """A client that has not signed in."""
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=True)
+        return httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers)
+
     def as_(self, asker: Asker) -> httpx.AsyncClient:
         """A client that is signed in as `asker`."""
-        transport = httpx.ASGITransport(SignedIn(self.app, asker), raise_app_exceptions=True)
-        return httpx.AsyncClient(transport=transport, base_url="http://localhost")
+        self.accounts[asker.id] = Account(asker.id, grants=asker.grants, closed_to=asker.closed_to)
+        if asker.scopes:
+            token = f"token-of-{asker.id}"
+            digest = hashlib.sha256(token.encode()).hexdigest()
+            rooms = tuple(grant.authority for grant in asker.grants if grant.authority != "*")
+            ends_at = self.clock() + timedelta(days=1)
+            issued = Token("1", digest, ends_at, tuple(asker.scopes), rooms)
+            self.accounts[asker.id] = replace(
+                self.accounts[asker.id], kind="program", tokens=(issued,)
+            )
+            headers = {"Authorization": f"Bearer {token}"}
+        else:
+            cookie = self.sessions.begin(asker.id, "password")
+            headers = {"Cookie": f"{COOKIE}={cookie}", TOKEN_HEADER: token_of(cookie)}
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=True)
+        return httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers)
 
     async def results(self, *facts: dict[str, Any]) -> list[dict[str, Any]]:
         """What became of facts."""
@@ -112,18 +128,26 @@ async def web_house(
     models = ReadModels(folder / "projections")
     await asyncio.to_thread(runner.catch_up)
     events = product_events(node)
+    more.setdefault("sessions", Sessions(None, clock, os.urandom, ENDLESS))
     more.setdefault("read_log", ChainedReadLog(node, events, clock, "house", "1"))
+    more.setdefault("models", models)
+    accounts: dict[str, Account] = {}
+    follower = AccountsFollower(node)
     app = create_app(
         Services(
             node=node, figures=ReadFigures(models, runner, Target()), directory=city,
-            events=events, clock=clock, version="0.0.1", facts_token=token, **more,
+            events=events, clock=clock, version="0.0.1", facts_token=token,
+            accounts=lambda: Accounts({**follower().by_id, **accounts}), **more,
         )
     )  # fmt: skip
     app.state.feed.start()
     transport = httpx.ASGITransport(app, raise_app_exceptions=True)
     try:
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-            yield WebHouse(node, runner, clock, app, client, folder)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://localhost", headers=AUTH
+        ) as client:
+            sessions = more["sessions"]
+            yield WebHouse(node, runner, clock, app, client, folder, accounts, sessions)
     finally:
         await app.state.feed.close()
         runner.close()
@@ -176,7 +200,7 @@ async def served(house: WebHouse) -> AsyncIterator[httpx.AsyncClient]:
     try:
         while not server.started:  # noqa: ASYNC110 -- uvicorn tells nobody
             await asyncio.sleep(0.01)
-        async with httpx.AsyncClient(base_url=base, timeout=20) as client:
+        async with httpx.AsyncClient(base_url=base, timeout=20, headers=AUTH) as client:
             yield client
     finally:
         house.app.state.feed.release()

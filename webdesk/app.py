@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from webdesk import answers, assets, commands, facts, health, pages, problems, queries
+from webdesk import answers, assets, cases, commands, facts, health, pages, problems, queries
+from webdesk.authentication import Authentication
+from webdesk.desk import CommandsDesk
+from webdesk.even_time import EvenTime
 from webdesk.guards import Guards
 from webdesk.live import LiveFeed
 from webdesk.metrics import Metrics
@@ -73,7 +76,7 @@ def create_app(services: Services) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        openapi_url="/api/v1/openapi.json",
+        openapi_url=None,  # described to whoever signed in, like everything else
         separate_input_output_schemas=False,
         responses={"default": {"model": answers.Problem, "description": "A problem (RFC 9457)"}},
     )
@@ -81,10 +84,14 @@ def create_app(services: Services) -> FastAPI:
     _describe_token(app)
     app.include_router(queries.router(services, feed))
     app.include_router(facts.router(services, metrics))
-    app.include_router(commands.router(services, metrics))
+    desk = CommandsDesk(services, metrics)
+    app.include_router(commands.router(desk))
+    app.include_router(cases.router(services, desk))
     app.include_router(health.router(services, feed, metrics))
     app.include_router(pages.router(services, feed, app.openapi))
     app.mount(assets.PREFIX, _Assets(directory=assets.STATIC_FOLDER), name="static")
     problems.install(app)
+    app.add_middleware(Authentication, services=services)
+    app.add_middleware(EvenTime)
     app.add_middleware(Guards, hosts=services.hosts, seen=metrics.answered)
     return app

@@ -7,11 +7,12 @@ somebody else was answered.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from core.access import NOBODY, PROGRAM_SCOPES, Asker, Grant, NotAllowed, Role
+from core.access import Asker, NotAllowed, Role
 from core.application import Application, IdUsedBefore
 from core.commit import desk_id, first_of
 from core.errors import Invalid
@@ -20,10 +21,8 @@ from webdesk import answers
 from webdesk.bodies import decode, read_body
 from webdesk.gate import Gate
 from webdesk.problems import problem
-from webdesk.tokens import require_token
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
     from uuid import UUID
 
     from starlette.requests import Request
@@ -33,10 +32,10 @@ if TYPE_CHECKING:
     from webdesk.metrics import Metrics
     from webdesk.services import Services
 
-__all__ = ["KEY_CHARS_MAX", "CommandsDesk", "documented"]
+__all__ = ["KEY_CHARS_MAX", "CommandsDesk", "documented", "expected_version"]
 
 KEY_CHARS_MAX: Final = 200  # of an Idempotency-Key
-Route = TypeVar("Route", bound="Callable[..., Awaitable[Response]]")
+_ETAG: Final = re.compile('"[0-9]{1,15}"')
 
 
 class CommandsDesk:
@@ -45,9 +44,8 @@ class CommandsDesk:
     def __init__(self, services: Services, metrics: Metrics) -> None:
         self._services = services
         self._metrics = metrics
-        self._check = require_token(services.facts_token)
         self.gate = Gate(services)
-        self._application = Application(services.node, services.directory, services.events)
+        self.application = Application(services.node, services.directory, services.events)
 
     async def asked(self, request: Request, shape: type[Any]) -> tuple[Any, dict[str, Any]]:
         """The body, and what every command has: id, time, actor and asker.
@@ -84,12 +82,8 @@ class CommandsDesk:
         return desk_id(f"{asker.id}\n{key}")
 
     def asker(self, request: Request) -> Asker:
-        """Who asks. Raises: Problem 401 where nobody has signed in, 403 for a wrong token."""
-        asker = self.gate.asker(request)
-        if asker is not NOBODY:
-            return asker
-        self._check(request)  # the token of the configuration: a program, in no room of cases
-        return Asker("api", (Grant(Role.PROGRAM),), scopes=frozenset(PROGRAM_SCOPES))
+        """Who asks. Raises: Problem 401 where nobody has signed in."""
+        return self.gate.known(request)
 
     @staticmethod
     def agent_of(asker: Asker, said: str | None) -> str:
@@ -105,10 +99,15 @@ class CommandsDesk:
             raise NotAllowed("You record in your own name alone: leave agent out.", field="agent")
         return asker.id
 
-    async def done(self, command: Command, **told: object) -> Response:
-        """Handle `command`; `told` goes into the answer. Raises: as `Application.handle`."""
+    async def done(
+        self, command: Command, *, tell_position: bool = True, **told: object
+    ) -> Response:
+        """Handle `command`; `told` goes into the answer. Raises: as `Application.handle`.
+
+        Positions count what is recorded in a room: without `tell_position` they are left out.
+        """
         try:
-            answer = await self._application.handle(command)
+            answer = await self.application.handle(command)
         except IdUsedBefore:
             return problem(
                 409,
@@ -121,8 +120,8 @@ class CommandsDesk:
             {
                 "status": "accepted" if answer.recorded else "nothing_to_do",
                 "commit_id": str(command.id),
-                "shard": answer.shard,
-                "position": first.position,
+                "shard": answer.shard if tell_position else None,
+                "position": first.position if tell_position else None,
                 "durability": answer.durability,
                 "events": [event.TOPIC for event in answer.recorded],
                 **told,
@@ -138,20 +137,38 @@ class CommandsDesk:
         return self._services.node.caller_ref(number) if number else None
 
 
-def documented(shape: type[Any]) -> dict[str, Any]:
-    """What OpenAPI is told of a command's route: its body, its headers, that it needs a token."""
+def expected_version(request: Request) -> int | None:
+    """The version in `If-Match`; None where any will do. Raises: Invalid."""
+    given = request.headers.get("if-match", "*").strip()
+    if given == "*":
+        return None
+    if not _ETAG.fullmatch(given):
+        raise Invalid("If-Match is one ETag of this server, with its quotes", field="If-Match")
+    return int(given.strip('"'))
+
+
+def documented(shape: type[Any], *, if_match: bool = False) -> dict[str, Any]:
+    """What OpenAPI is told of a command's route: its body, its headers, that it needs rights."""
     schema = msgspec.json.schema(shape)
     found = schema.get("$defs", {}).get(shape.__name__, schema)
     return {
         "requestBody": {"content": {"application/json": {"schema": found}}, "required": True},
-        "parameters": [
-            {
-                "name": "Idempotency-Key",
-                "in": "header",
-                "required": True,
-                "description": "Makes the commit's id: the same again gets the first answer.",
-                "schema": {"type": "string", "minLength": 1, "maxLength": KEY_CHARS_MAX},
-            }
-        ],
+        "parameters": [_KEY, _IF_MATCH] if if_match else [_KEY],
         "security": [{"token": []}],
     }
+
+
+_KEY: Final[dict[str, Any]] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "description": "Makes the commit's id: the same again gets the first answer.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": KEY_CHARS_MAX},
+}
+_IF_MATCH: Final[dict[str, Any]] = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag that was read: nothing is done where the case has changed since.",
+    "schema": {"type": "string", "pattern": r'^(\*|"[0-9]{1,15}")$'},
+}

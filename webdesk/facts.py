@@ -16,6 +16,7 @@ from fastapi import APIRouter
 from starlette.requests import Request  # noqa: TC002 -- FastAPI reads annotations
 from starlette.responses import Response  # noqa: TC002 -- FastAPI reads annotations
 
+from core.access import Deed
 from core.application import GuardedPort, fact_draft
 from core.commit import Accepted, Duplicate, Event, Fork, first_of, telephony_id, telephony_key
 from core.errors import Invalid, Refused
@@ -24,7 +25,7 @@ from core.vocabulary import Origin, call_stream
 from webdesk import answers
 from webdesk.bodies import decode, read_body, reason_of
 from webdesk.fact_shapes import Fact, Key, checked, comparable, key_of, to_event
-from webdesk.tokens import require_token
+from webdesk.gate import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -243,7 +244,7 @@ def router(services: Services, metrics: Metrics) -> APIRouter:
     """The route that takes facts."""
     routes = APIRouter(prefix="/api/v1/calls", tags=["record"])
     desk = FactsDesk(services, metrics)
-    check = require_token(services.facts_token)
+    gate = Gate(services)
     body = {"content": {"application/json": {"schema": _schema()}}, "required": True}
     documented = {"requestBody": body, "security": [{"token": []}]}
 
@@ -254,7 +255,7 @@ def router(services: Services, metrics: Metrics) -> APIRouter:
         openapi_extra=documented,
     )
     async def facts(request: Request) -> Response:
-        check(request)
+        gate.require(request, Deed.RECORD_FACTS)
         raw = await read_body(request)
         try:
             batch = msgspec.json.decode(raw, type=Batch)

@@ -35,16 +35,29 @@ class Gate:
         assert isinstance(found, Asker)
         return found
 
+    def known(self, request: Request) -> Asker:
+        """Who asks, where that is somebody. Raises: Problem 401."""
+        asker = self.asker(request)
+        if asker is NOBODY:
+            raise Problem(HTTPStatus.UNAUTHORIZED, "Sign in, or send a token.")
+        return asker
+
     def require(self, request: Request, deed: Deed, place: Place = _EVERYWHERE) -> Asker:
         """Who asks, where he or she may do `deed` at `place`.
 
         Raises: Problem 401 where nobody signed in; NotAllowed, NoSuchCase.
         """
-        asker = self.asker(request)
-        if asker is NOBODY:
-            raise Problem(HTTPStatus.UNAUTHORIZED, "Sign in, or send a token.")
+        asker = self.known(request)
         require(asker, deed, place, self._services.directory())
         return asker
+
+    def watch(self, request: Request) -> None:
+        """Return where the queues may be watched: by anybody, if the city opened its board.
+
+        Raises: as `require`.
+        """
+        if not self._services.public_board or self.asker(request) is not NOBODY:
+            self.require(request, Deed.READ_QUEUES)
 
     def rooms(self, request: Request, deed: Deed) -> frozenset[str]:
         """The authorities whose cases the asker opens for `deed`: lists and counts are of these.

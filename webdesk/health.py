@@ -6,11 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
+from starlette.requests import Request  # noqa: TC002 -- FastAPI reads annotations
 from starlette.responses import Response
 
+from core.access import Deed
 from core.errors import KontaktcenterError
 from core.limits import STALE_AFTER_S
 from webdesk import answers
+from webdesk.gate import Gate
 from webdesk.metrics import CONTENT_TYPE
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 def router(services: Services, feed: LiveFeed, metrics: Metrics) -> APIRouter:
     """The routes of health."""
     routes = APIRouter(tags=["health"])
+    gate = Gate(services)
 
     @routes.get("/livez", summary="The process is alive", response_model=answers.Alive)
     async def livez() -> Response:
@@ -40,7 +44,8 @@ def router(services: Services, feed: LiveFeed, metrics: Metrics) -> APIRouter:
         return answers.json_answer({"name": "kontaktcenter", "version": services.version})
 
     @routes.get("/metrics", summary="Prometheus metrics", response_class=Response)
-    async def exposition() -> Response:
+    async def exposition(request: Request) -> Response:
+        gate.require(request, Deed.READ_QUEUES)
         state: dict[str, Any] | None
         try:
             state = (await feed.now()).state

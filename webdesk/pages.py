@@ -10,11 +10,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request  # noqa: TC002 -- FastAPI reads annotations
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from core.access import Deed
 from core.errors import Unavailable
 from core.limits import STALE_AFTER_S
-from webdesk import assets
+from webdesk import answers, assets
 from webdesk.board import Page
 from webdesk.formats import Formats
+from webdesk.gate import Gate
 from webdesk.problems import RETRY_AFTER_S
 from webdesk.translations import LANGUAGES, catalogue, choose_language
 from webdesk.words import formulas, script_texts
@@ -53,12 +55,14 @@ def router(services: Services, feed: LiveFeed, openapi: Callable[[], dict[str, A
     """The routes of the pages; `openapi` gives the API's description."""
     routes = APIRouter(include_in_schema=False)
     templates = environments()
+    gate = Gate(services)
 
     def language_of(request: Request) -> str:
         return choose_language(request.query_params.get("lang"), services.language)
 
     @routes.get("/")
     async def board(request: Request) -> Response:
+        gate.watch(request)
         language = language_of(request)
         try:
             published = await feed.now()
@@ -84,9 +88,15 @@ def router(services: Services, feed: LiveFeed, openapi: Callable[[], dict[str, A
 
     @routes.get("/api-docs")
     async def api_docs(request: Request) -> Response:
+        gate.require(request, Deed.READ_CATALOGUE)
         language = language_of(request)
         html = templates[language].get_template("api_docs.html").render(api=openapi())
         return _page(html, language)
+
+    @routes.get("/api/v1/openapi.json")
+    async def description(request: Request) -> Response:
+        gate.require(request, Deed.READ_CATALOGUE)
+        return answers.json_answer(openapi())
 
     @routes.get("/favicon.ico")
     async def favicon() -> Response:

@@ -10,9 +10,12 @@ from fastapi import APIRouter
 from starlette.requests import Request  # noqa: TC002 -- FastAPI reads annotations
 from starlette.responses import Response
 
+from core.access import Deed
 from core.errors import Invalid
 from projections.statistics import DIMENSIONS, StatisticsQuery
 from webdesk import answers
+from webdesk.authentication import watching
+from webdesk.gate import Gate
 from webdesk.stream import Stream
 
 if TYPE_CHECKING:
@@ -114,9 +117,11 @@ def _seconds(given: Mapping[str, str], name: str, default: float) -> float:
 def router(services: Services, feed: LiveFeed) -> APIRouter:
     """The routes that read."""
     routes = APIRouter(prefix="/api/v1", tags=["read"])
+    gate = Gate(services)
 
     @routes.get("/queues", summary="The queues now", response_model=answers.Queues)
-    async def queues() -> Response:
+    async def queues(request: Request) -> Response:
+        gate.watch(request)
         published = await feed.now()
         headers = {"Cache-Control": "no-store"}
         return Response(published.body, media_type="application/json", headers=headers)
@@ -128,6 +133,7 @@ def router(services: Services, feed: LiveFeed) -> APIRouter:
         openapi_extra=_STATISTICS_DOC,
     )
     async def statistics(request: Request) -> Response:
+        gate.require(request, Deed.READ_QUEUES)
         asked = parse_statistics(request.query_params)
         answer = dict(await asyncio.to_thread(services.figures.statistics, asked))
         published = await feed.now()
@@ -138,6 +144,8 @@ def router(services: Services, feed: LiveFeed) -> APIRouter:
         "/stream", summary="The queues, pushed", response_class=Response, openapi_extra=_STREAM_DOC
     )
     async def stream(request: Request) -> Response:
-        return Stream(feed, request.headers.get("last-event-id"))
+        gate.watch(request)
+        allowed = watching(request, services)
+        return Stream(feed, request.headers.get("last-event-id"), allowed)
 
     return routes

@@ -10,10 +10,13 @@ from zoneinfo import ZoneInfo
 
 from eventsourcing.persistence import EventStore
 
+from core.accounts import Accounts
 from core.commit import Clock, Port
 from core.errors import Unavailable
 from core.looks import ReadLog, Seen
 from core.taxonomy import Directory
+from projections.read_models import ReadModels
+from webdesk.sessions import Sessions
 
 if TYPE_CHECKING:
     from core.access import Asker, Purpose
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 _STOCKHOLM = ZoneInfo("Europe/Stockholm")
 DirectoryOf = Callable[[], Directory]
+AccountsOf = Callable[[], Accounts]
 
 
 class FeedNode(Port, Protocol):
@@ -99,7 +103,8 @@ class Services:
     `directory` gives the catalogue as it stands. Without `facts_token` nothing can be recorded over
     HTTP. `events` is the library's event store on our persistence module, from which every decision
     loads its stream. `hosts` are further names under which the server may be asked, beside those of
-    loopback. `demo_note` is shown on the page where the calls are not real.
+    loopback. `demo_note` is shown on the page where the calls are not real. `public_board` opens
+    the board, a wall screen's, to whoever asks.
     """
 
     node: FeedNode
@@ -108,10 +113,21 @@ class Services:
     events: EventStore[str]
     clock: Clock
     version: str
+    accounts: AccountsOf
+    sessions: Sessions
     facts_token: str | None = field(default=None, repr=False)
     language: str = "sv"
     demo_note: str | None = None
     target: Target = Target()
     zone: tzinfo = _STOCKHOLM
     hosts: tuple[str, ...] = ()
+    public_board: bool = False
     read_log: ReadLog = field(default_factory=NoReadLog)
+    models: ReadModels | None = None
+
+    @property
+    def read_models(self) -> ReadModels:
+        """The read models, for queries in a worker thread. Raises: Unavailable."""
+        if self.models is None:
+            raise Unavailable("there are no read models", neighbour="read_models")
+        return self.models

@@ -18,7 +18,7 @@ from core.limits import HEARTBEAT_S, STALE_AFTER_S, STREAM_CLIENTS_MAX
 from webdesk.situation import position_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from starlette.types import Receive, Scope, Send
 
@@ -53,7 +53,10 @@ class Stream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, feed: LiveFeed, last_id: str | None) -> None:
+    def __init__(
+        self, feed: LiveFeed, last_id: str | None, allowed: Callable[[], bool] = lambda: True
+    ) -> None:
+        """`allowed` is asked before each message: a right that was withdrawn ends the stream."""
         if feed.clients >= STREAM_CLIENTS_MAX:
             raise Unavailable(
                 f"{STREAM_CLIENTS_MAX} clients watch already", neighbour="stream", retry_after_s=30
@@ -62,6 +65,7 @@ class Stream(Response):
         del self.headers["content-length"]
         self._feed = feed
         self._seen = parse_last_id(last_id)
+        self._allowed = allowed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the client has gone."""
@@ -96,9 +100,12 @@ class Stream(Response):
                 async with asyncio.timeout(HEARTBEAT_S):  # wait_for may swallow a cancellation
                     latest = await self._feed.after(seen.number)
             except TimeoutError:
+                if not self._allowed():
+                    await send({"type": "http.response.body", "body": b""})
+                    return
                 await _chunk(send, b": heartbeat\n\n")
                 continue
-            if latest is None:
+            if latest is None or not self._allowed():
                 await send({"type": "http.response.body", "body": b""})
                 return
             await _chunk(send, message(latest) if latest.whole > seen.whole else sign(latest))
