@@ -180,6 +180,8 @@ def verdict(by: Asker, deed: Deed, place: Place, directory: Directory) -> Verdic
         return _outside_rooms(by, reaches, place)
     if place.authority is None:  # a list, a search: of one's rooms, each row judged by itself
         return Verdict.ALLOWED if rooms(by, deed, directory) else Verdict.DENIED
+    if _is_excluded(place.authority, directory):  # nothing is kept, whoever registered it once
+        return Verdict.HIDDEN
     opened = rooms(by, deed, directory)
     if place.authority in _closed(by, directory):
         opened = frozenset()
@@ -264,17 +266,22 @@ def _rooms_of(grant: Grant, directory: Directory) -> frozenset[str]:
 def _opened(by: Asker, directory: Directory) -> frozenset[str]:
     """All rooms of all grants, less the sides that are closed or in conflict."""
     held = {code for grant in by.grants for code in _rooms_of(grant, directory)} - by.closed_to
-    for pair in conflicts(directory):
-        if pair <= held:
-            held -= pair
-    return frozenset(held)
+    # All pairs are held against all rooms: where two share a side, the order must not decide.
+    both = {code for pair in conflicts(directory) if pair <= held for code in pair}
+    return frozenset(held - both)
 
 
 def _closed(by: Asker, directory: Directory) -> frozenset[str]:
-    """The authorities that `by` never opens: said so, or the other side of what is opened."""
+    """The authorities that `by` never opens: excluded, said so, or the other side of a pair."""
     opened = {code for grant in by.grants for code in _rooms_of(grant, directory)}
     others = {code for pair in conflicts(directory) for code in pair if (pair - {code}) & opened}
-    return frozenset((others | by.closed_to) - _opened(by, directory))
+    excluded = {code for code in directory.rows("authority") if _is_excluded(code, directory)}
+    return frozenset((others | by.closed_to | excluded) - _opened(by, directory))
+
+
+def _is_excluded(code: str, directory: Directory) -> bool:
+    found = directory.authority(code)
+    return found is not None and found.excluded
 
 
 def _sees_protected(by: Asker, deed: Deed, places: frozenset[str], directory: Directory) -> bool:
