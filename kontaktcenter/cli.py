@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kontaktcenter import __version__, cli_backup, cli_config, cli_log, cli_projection
+from kontaktcenter import __version__, cli_backup, cli_config, cli_log, cli_projection, cli_user
 from kontaktcenter.cli_common import (
     Data,
     File,
@@ -44,6 +44,8 @@ app.add_typer(cli_log.app, name="log")
 app.add_typer(cli_projection.app, name="projection")
 app.add_typer(cli_backup.app, name="backup")
 app.add_typer(cli_config.app, name="config")
+app.add_typer(cli_user.users, name="user")
+app.add_typer(cli_user.tokens, name="token")
 
 
 def _version(asked_for: bool) -> None:

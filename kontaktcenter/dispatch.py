@@ -34,8 +34,20 @@ VERBS: Final = {
     "projection.parked": "projections",
     "backup.create": "backups",
     "doctor.doctor": "doctor",
+    "user.create": "accounts",
+    "user.grant": "accounts",
+    "user.withdraw": "accounts",
+    "user.close_to": "accounts",
+    "user.list_all": "accounts",
+    "user.close": "accounts",
+    "user.password": "accounts",
+    "user.link": "accounts",
+    "user.unlink": "accounts",
+    "token.issue": "accounts",
+    "token.list_tokens": "accounts",
+    "token.withdraw_token": "accounts",
 }
-_MAKES: Final = frozenset({"import.queue_log"})  # the verbs that may begin a new log
+_MAKES: Final = frozenset({"user.create", "import.queue_log"})  # the verbs that may begin a new log
 _START_S: Final = 10.0  # how long a node that has the lock may take until it listens
 _AGAIN_S: Final = 0.1
 
