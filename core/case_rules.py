@@ -4,25 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from core import case_commands as ask
+from core import case_desk_rules as desk
+from core import case_office_rules as office
+from core import case_onward_rules as onward
 from core import case_state
-from core.case_commands import (
-    CaseExists,
-    CaseIsClosed,
-    CaseNotCategorised,
-    CaseTypeOfAnother,
-    CaseTypeUnknown,
-    CaseUnknown,
-    CategoriseCase,
-    CloseCase,
-    RegisterCase,
-)
+from core.case_refusals import CaseUnknown
 from core.case_state import CaseState
-from core.cases import CaseCategorised, CaseClosed, CaseRegistered
 from core.commands import Decider
-from core.taxonomy import ANY_AUTHORITY
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
     from core.access import Place
     from core.commands import Command
@@ -32,15 +25,15 @@ if TYPE_CHECKING:
 
 def decide(state: CaseState, command: Command, directory: Directory) -> Sequence[Event]:
     """The events that the command leads to; none where it is so already. Raises: Refused."""
-    match command:
-        case RegisterCase():
-            return _register(state, command)
-        case CategoriseCase():
-            return _categorise(state, command, directory)
-        case CloseCase():
-            return _close(state, command)
-        case _:
-            raise AssertionError(f"no rule of cases for {type(command).__name__}")
+    kind = type(command)
+    if kind is not ask.RegisterCase and state.number is None:
+        raise CaseUnknown
+    by_catalogue = _BY_CATALOGUE.get(kind)
+    if by_catalogue is not None:
+        return by_catalogue(state, command, directory)
+    by_state = _BY_STATE.get(kind)
+    assert by_state is not None, f"no rule of cases for {kind.__name__}"
+    return by_state(state, command)
 
 
 def place(state: CaseState, command: Command) -> Place:
@@ -48,55 +41,36 @@ def place(state: CaseState, command: Command) -> Place:
     return command.place if state.number is None else state.place
 
 
-def _register(state: CaseState, command: RegisterCase) -> Sequence[Event]:
-    number = command.number or f"{command.authority}-{command.case[:8].upper()}"
-    if state.number is not None:
-        if (state.number, state.contact) == (number, command.contact):
-            return []
-        raise CaseExists(f"The case is registered already, as {state.number}.", number=state.number)
-    return [
-        CaseRegistered(
-            number=number,
-            authority=command.authority,
-            agent=command.agent,
-            channel=command.channel,
-            contact=command.contact,
-            title=command.title,
-            text=command.text,
-            caller_ref=command.caller_ref,
-            caller_type=command.caller_type,
-            group=command.group,
-            protected=command.protected,
-        )
-    ]
-
-
-def _categorise(state: CaseState, command: CategoriseCase, directory: Directory) -> Sequence[Event]:
-    if state.number is None:
-        raise CaseUnknown
-    case_type = directory.case_type(command.case_type)
-    complaint = command.complaint or (case_type is not None and case_type.complaint)
-    if (state.case_type, state.complaint) == (command.case_type, complaint):
-        return []
-    if state.outcome is not None:
-        raise CaseIsClosed
-    if case_type is None:
-        raise CaseTypeUnknown(f"There is no case type {command.case_type}.")
-    if case_type.authority not in {command.authority, ANY_AUTHORITY}:
-        raise CaseTypeOfAnother(f"{case_type.code} belongs to {case_type.authority}.")
-    return [CaseCategorised(command.case_type, command.agent, complaint)]
-
-
-def _close(state: CaseState, command: CloseCase) -> Sequence[Event]:
-    if state.number is None:
-        raise CaseUnknown
-    if state.outcome is not None:
-        if (state.outcome, state.first_contact) == (command.outcome, command.first_contact):
-            return []
-        raise CaseIsClosed(f"The case was closed as {state.outcome}.", outcome=state.outcome)
-    if state.case_type is None:
-        raise CaseNotCategorised
-    return [CaseClosed(command.outcome, command.agent, command.first_contact)]
-
+_BY_CATALOGUE: Final[Mapping[type[Any], Callable[..., Sequence[Event]]]] = {
+    ask.CategoriseCase: desk.categorise,
+    ask.EscalateCase: desk.escalate,
+    ask.GuideCaller: desk.guide,
+    ask.AnswerCase: desk.answer,
+    ask.NoteCase: desk.note,
+    ask.ConnectCaller: onward.connect,
+    ask.HandOverCase: onward.hand_over,
+    ask.SendComplaint: onward.send_complaint,
+    ask.PromiseCallback: onward.promise_callback,
+    ask.DecideCase: office.decide_matter,
+    ask.AnswerComplaint: office.answer_complaint,
+    ask.CloseCase: office.close,
+}
+_BY_STATE: Final[Mapping[type[Any], Callable[..., Sequence[Event]]]] = {
+    ask.RegisterCase: desk.register,
+    ask.AddContact: desk.add_contact,
+    ask.AnswerQuestion: desk.answer_question,
+    ask.KeepCallback: onward.keep_callback,
+    ask.LinkCases: onward.link,
+    ask.UnlinkCases: onward.unlink,
+    ask.NoteReceipt: office.note_receipt,
+    ask.TakeCase: office.take,
+    ask.AskQuestion: office.ask,
+    ask.NoteComplaintReceipt: office.note_complaint_receipt,
+    ask.ProtectCase: office.protect,
+    ask.DecideRegistry: office.decide_registry,
+    ask.AddAttachment: office.add_attachment,
+    ask.DiscloseCase: office.disclose,
+    ask.ReopenCase: office.reopen,
+}
 
 CASES: Final = Decider("case", CaseState(), case_state.evolve, decide, place)

@@ -51,7 +51,8 @@ class CaseContactAdded(Event):
 class CaseCategorised(Event):
     """The case got a type of the taxonomy (R9), in the version that then stood.
 
-    `due_at` is the type's deadline by its calendar.
+    `due_at` is the type's deadline by its calendar. `step`, here and in what follows, is the place
+    in the type's chain that was done by it, from 0; None where the chain has no such step.
     """
 
     TOPIC: ClassVar[str] = "case.categorised"
@@ -60,6 +61,7 @@ class CaseCategorised(Event):
     complaint: bool = False
     type_version: int = 0
     due_at: datetime | None = None
+    step: int | None = None
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,7 @@ class CaseNoted(Event):
     agent: str
     text: PersonalField
     private: bool = False
+    step: int | None = None
 
 
 @dataclass(frozen=True)
@@ -241,6 +244,7 @@ class ComplaintAnswered(Event):
     delivery: str
     agent: str
     text: PersonalField | None = None
+    step: int | None = None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -33,7 +34,9 @@ ASKED: dict[str, Any] = {
     "id": ID, "now": T0, "actor": ANNA, "authority": "TK", "case": CASE, "agent": ANNA,
 }  # fmt: skip
 REGISTERED = CaseRegistered("TK-5F0E6C1A", "TK", ANNA, "phone", "call/desk/1", TITLE)
-CATEGORISED = CaseCategorised("TK-TRP-01", ANNA)
+BY_DEC_3 = datetime(2026, 12, 3, 15, 0, tzinfo=UTC)  # 80 h of 9 a day from Sunday: 8 days and 8 h
+BY_NOV_25 = datetime(2026, 11, 25, 13, 0, tzinfo=UTC)  # 24 h: Monday, Tuesday and 6 h
+CATEGORISED = CaseCategorised("TK-TRP-01", ANNA, type_version=1, due_at=BY_DEC_3, step=0)
 CLOSED = CaseClosed("solved", ANNA, True)
 
 
@@ -87,13 +90,15 @@ def test_a_case_gets_a_type_of_its_authority() -> None:
 
 def test_a_case_gets_a_type_that_belongs_to_all() -> None:
     command = CategoriseCase(**ASKED, case_type="ALL-BER-01")
-    given(CASES, REGISTERED).when(command).then(CaseCategorised("ALL-BER-01", ANNA))
+    given(CASES, REGISTERED).when(command).then(
+        CaseCategorised("ALL-BER-01", ANNA, type_version=1, due_at=BY_NOV_25, step=0)
+    )
 
 
 @pytest.mark.requirement("R36")
 def test_a_type_of_complaints_makes_the_case_a_complaint() -> None:
     command = CategoriseCase(**ASKED, case_type="ALL-KLA-01")
-    expected = CaseCategorised("ALL-KLA-01", ANNA, complaint=True)
+    expected = CaseCategorised("ALL-KLA-01", ANNA, True, 1, BY_NOV_25, 0)
     given(CASES, REGISTERED).when(command).then(expected)
     given(CASES, REGISTERED, expected).when(command).then_nothing_happened()
 
@@ -104,7 +109,7 @@ def test_a_type_of_complaints_makes_the_case_a_complaint() -> None:
         ((), "TK-TRP-01", CaseUnknown),
         ((REGISTERED,), "TK-XXX-99", CaseTypeUnknown),
         ((REGISTERED,), "MF-LIV-01", CaseTypeOfAnother),
-        ((REGISTERED,), "SOC-UTE-01", CaseTypeOfAnother),
+        ((REGISTERED,), "SOC-UTE-01", AuthorityExcluded),
         ((REGISTERED, CATEGORISED, CLOSED), "ALL-BER-01", CaseIsClosed),
     ],
 )
