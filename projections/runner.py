@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from projections.base import Feed, Projection
 
 RETRY_S: Final = 1.0  # a paused projection is tried again so often
+_SCRUB_ATTEMPTS: Final = 100
+_SCRUB_AGAIN_S: Final = 0.1
 IDLE_S: Final = 300.0  # a wait without news ends so seldom; news ends it at once
 _LOG = structlog.get_logger("projections.runner")
 
@@ -282,6 +284,21 @@ class Runner:
         if slot is None:
             raise NotFound(f"there is no read model {name}; there are {', '.join(self._slots)}")
         return slot
+
+    def scrub(self) -> None:
+        """Return when no file holds what its rows no longer hold. Blocking.
+
+        Raises: Unavailable where somebody keeps looking at a former moment.
+        """
+        for name, slot in self._slots.items():
+            for _ in range(_SCRUB_ATTEMPTS):
+                with self._lock:
+                    if slot.store.scrub():
+                        break
+                self._stopping.wait(_SCRUB_AGAIN_S)
+            else:
+                msg = f"the read model {name} is being looked at all the time"
+                raise Unavailable(msg, neighbour=name, retry_after_s=RETRY_S)
 
     # --- building anew ----------------------------------------------------------------------------
     def rebuild(self, name: str, progress: Callable[[int, int], None] | None = None) -> None:

@@ -94,6 +94,7 @@ class Store:
             db = Database(conn)
             db.enable_wal()
             db.execute("PRAGMA synchronous=NORMAL")
+            db.execute("PRAGMA secure_delete=ON")  # what an erasure takes out is in no free page
             if path.stat().st_size <= _CHECKED_BYTES_MAX:
                 _check(db)
             _runner_migrations.apply(db)
@@ -168,6 +169,16 @@ class Store:
     def close(self) -> None:
         """Close the file."""
         self.db.close()
+
+    def scrub(self) -> bool:
+        """Leave no copy of former rows: empty the write-ahead log, remove damaged files.
+
+        False where a reader still looks at a former moment: ask again.
+        """
+        for path in self.folder.glob(f"{self.projection.name}.v*.damaged"):
+            path.unlink(missing_ok=True)
+        busy, *_ = self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
 
     def discard(self) -> None:
         """Close the file and remove it: it was being built and is not wanted."""
