@@ -1,22 +1,29 @@
 """The taxonomy: the catalogue read from a TOML file, and the front door to its rooms.
 
 `Directory` is the whole catalogue as it stands (`core.directory`), folded from the events of its
-entries (`core.entries`), whose rows `core.entry_views` reads.
+entries (`core.entries`), whose rows `core.entry_views` reads. What a file may say stands in
+`core.sections` and `core.section_rules`: a file with a fault is refused whole, each with its line.
 """
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import tomllib
+from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Final
 
 from core.commit import Draft, Happened, import_id
 from core.directory import Directory
-from core.entries import ANY_AUTHORITY, EntryRemoved, EntrySet
-from core.entry_views import AnswerGroup, Article, Authority, Calendar, CaseType, Step, texts_of
+from core.entries import ANY_AUTHORITY, EntryRemoved, EntrySet, Row
+from core.entry_views import AnswerGroup, Article, Authority, Calendar, CaseType, Step
 from core.errors import Invalid
+from core.section_rules import faults_of
+from core.sections import SECTIONS, TABLES, faults_of_entry
+from core.shapes import meant, shown
+from core.toml_lines import Lines
 from core.vocabulary import catalogue_stream
 
 if TYPE_CHECKING:
@@ -24,36 +31,172 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANY_AUTHORITY", "AnswerGroup", "Article", "Authority", "Calendar", "CaseType", "Directory",
-    "EntryRemoved", "EntrySet", "Step", "read_taxonomy",
+    "Entry", "EntryRemoved", "EntrySet", "Fault", "Step", "decoded", "entry_name", "read_entries",
+    "read_taxonomy",
 ]  # fmt: skip
 
+BYTES_MAX: Final = 16 * 1024 * 1024  # a city's catalogue is a twentieth of it
+FAULTS_TOLD_MAX: Final = 1_000  # more is not a catalogue with faults but another file
+_SCHEMA: Final = 1  # of taxonomy files that this program reads
 _IMPORT: Final = "taxonomy"
 
-# Each section's natural key. A section that is not here is a fault: a misspelt one would vanish in
-# silence.
-_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
-    "authority": ("code",),
-    "conflict_pair": ("a", "b"),
-    "complaint_system": ("id",),
-    "system": ("id",),
-    "calendar": ("id",),
-    "area": ("id",),
-    "dialled_number": ("number", "valid_from"),
-    "dispatch": ("id",),
-    "wrap_up": ("id",),
-    "pause_reason": ("id",),
-    "crisis_role": ("id",),
-    "contact": ("id",),
-    "threshold": ("id",),
-    "centre": ("id",),
-    "ivr": ("id",),
-    "answer_group": ("id",),
-    "case_type": ("code",),
-    "article": ("id",),
-    "crisis_action": ("id",),
-    "baseline": ("id",),
-}
-_TABLES: Final = frozenset({"meta", "enums", "labels"})  # an entry for each of their keys
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a file: its row, JSON-ready, and the line where it begins."""
+
+    section: str
+    key: str
+    row: Row
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something wrong with a file: where, and what."""
+
+    line: int | None
+    why: str
+
+    def __str__(self) -> str:
+        return self.why if self.line is None else f"line {self.line}: {self.why}"
+
+
+def decoded(data: bytes) -> str:
+    """The text of a taxonomy file. Raises: Invalid, with every line that is no UTF-8."""
+    if len(data) > BYTES_MAX:
+        raise _refused([Fault(None, f"{len(data)} bytes; at most {BYTES_MAX} are read")])
+    for mark, name in ((codecs.BOM_UTF8, "UTF-8"), (codecs.BOM_UTF16_LE, "UTF-16"),
+                       (codecs.BOM_UTF16_BE, "UTF-16")):  # fmt: skip
+        if data.startswith(mark):
+            said = f"begins with a byte-order mark of {name}; save it as UTF-8 without one"
+            raise _refused([Fault(1, said)])
+    faults = []
+    for n, line in enumerate(data.split(b"\n"), start=1):
+        try:
+            line.decode()
+        except UnicodeDecodeError as e:
+            byte = f"byte {e.start + 1}, 0x{line[e.start]:02x}"
+            faults.append(Fault(n, f"is not UTF-8 ({byte}); save the file as UTF-8"))
+        if b"\0" in line:
+            faults.append(Fault(n, "holds a NUL byte; this is not a text file, or not UTF-8"))
+    if faults:
+        raise _refused(faults)
+    return data.decode()
+
+
+def read_entries(text: str, standing: Directory | None = None) -> list[Entry]:
+    """The entries of a taxonomy file, in its order.
+
+    What it does not define may stand in the catalogue already (`standing`).
+    Raises: Invalid, listing every fault with its line.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as e:
+        raise Invalid(f"the taxonomy is not TOML: {e}", faults=(str(e),)) from e
+    except RecursionError as e:
+        said = "nests deeper than any catalogue"
+        raise Invalid(f"the taxonomy is not TOML: {said}", faults=(said,)) from e
+    reading = _Reading(text)
+    found = list(reading.entries(document))
+    reading.together(found, standing or Directory())
+    if reading.faults:
+        raise _refused(reading.faults)
+    return found
+
+
+def _refused(faults: list[Fault]) -> Invalid:
+    faults = sorted(faults, key=lambda fault: fault.line or 0)
+    told = [str(fault) for fault in faults[:FAULTS_TOLD_MAX]]
+    if len(faults) > FAULTS_TOLD_MAX:
+        told.append(f"and {len(faults) - FAULTS_TOLD_MAX} more")
+    many = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
+    listed = "\n".join(f"- {fault}" for fault in told)
+    return Invalid(f"the taxonomy has {many}:\n{listed}", faults=tuple(told))
+
+
+class _Reading:
+    """One reading of a file: what is wrong with it gathers in `faults`."""
+
+    def __init__(self, text: str) -> None:
+        self.faults: list[Fault] = []
+        self._lines = Lines(text)
+        self._places: dict[tuple[str, str], tuple[str | int, ...]] = {}
+
+    def _fault(self, why: str, *path: str | int) -> None:
+        self.faults.append(Fault(self._lines.of(*path), why))
+
+    def entries(self, document: Mapping[str, object]) -> Iterator[Entry]:
+        """Every entry that has a key."""
+        for section, content in document.items():
+            if section in TABLES:
+                yield from self._table(section, content)
+            elif section not in SECTIONS:
+                close = meant(section, frozenset({*SECTIONS, *TABLES}))
+                self._fault(f"{section}: no such section{close}", section)
+            elif not isinstance(content, list):
+                kind = type(content).__name__
+                self._fault(f"{section}: is an array of tables, not {kind}", section)
+            else:
+                for n, item in enumerate(content):
+                    yield from self._row(section, n, item)
+
+    def _table(self, section: str, content: object) -> Iterator[Entry]:
+        if not isinstance(content, dict):
+            self._fault(f"{section}: is a table, not {type(content).__name__}", section)
+            return
+        for key, value in content.items():
+            plain = _plain(value)
+            row = plain if isinstance(plain, dict) else {"value": plain}
+            self._places[section, key] = (section, key)
+            for place, why in faults_of_entry(section, key, row):
+                self._fault(f"{section} {key}: {why}", section, key, *place[1:])
+            if (section, key) == ("meta", "schema") and value != _SCHEMA:
+                why = f"is {shown(value)}; this program reads {_SCHEMA}"
+                self._fault(f"meta schema: {why}", section, key)
+            yield Entry(section, key, row, self._lines.of(section, key))
+
+    def _row(self, section: str, n: int, item: object) -> Iterator[Entry]:
+        if not isinstance(item, dict):
+            self._fault(f"{section}, row {n + 1}: is not a table", section, n)
+            return
+        row = {name: _plain(value) for name, value in item.items()}
+        key = entry_name(section, row)
+        told = key or f"row {n + 1}"
+        for place, why in faults_of_entry(section, key or "", row):
+            self._fault(f"{section} {told}: {why}", section, n, *place)
+        if key is None:
+            return
+        if (section, key) in self._places:
+            before = self._lines.of(*self._places[section, key])
+            self._fault(f"{section} {key}: stands there already, on line {before}", section, n)
+            return
+        self._places[section, key] = (section, n)
+        yield Entry(section, key, row, self._lines.of(section, n))
+
+    def together(self, entries: list[Entry], standing: Directory) -> None:
+        """What the rows must be to each other, and to what stands already."""
+        rows: dict[str, dict[str, Mapping[str, object]]] = {
+            section: dict(found) for section, found in standing.entries.items()
+        }
+        for entry in entries:
+            rows.setdefault(entry.section, {})[entry.key] = entry.row
+        before = set(faults_of(standing.entries))
+        for fault in faults_of(rows):
+            place = self._places.get((fault.section, fault.key))
+            if place is not None:
+                self._fault(str(fault), *place, *fault.place)
+            elif fault not in before:  # what the file breaks elsewhere has no line in it
+                self.faults.append(Fault(None, str(fault)))
+
+
+def entry_name(section: str, row: Mapping[str, object]) -> str | None:
+    """The key of a row in its section; None where the row lacks a part of it."""
+    parts = [row.get(name) for name in SECTIONS[section].key]
+    if all(isinstance(part, str) and part.strip() for part in parts):
+        return "/".join(map(str, parts))
+    return None
 
 
 def read_taxonomy(
@@ -61,95 +204,24 @@ def read_taxonomy(
 ) -> list[Draft]:
     """The drafts that bring the catalogue to what a taxonomy file says: one for each difference.
 
-    An entry's id comes from its section, key and content, so a second import changes nothing;
-    `directory`, the catalogue as it stands, lets an entry go back to a content that it once had.
-    Raises: Invalid, listing every fault, where the file cannot be read.
+    Facts, as a first import records them. An entry's id comes from its section, key and content, so
+    a second import changes nothing; `directory`, the catalogue as it stands, lets an entry go back
+    to a content that it once had. Raises: Invalid, listing every fault with its line.
     """
-    faults: list[str] = []
-    try:
-        document = tomllib.loads(toml_text)
-    except tomllib.TOMLDecodeError as e:
-        raise Invalid(f"the taxonomy is not TOML: {e}") from e
-    rows = list(_rows(document, faults))
-    _check_references(rows, faults)
-    if faults:
-        listed = "\n".join(f"- {fault}" for fault in faults)
-        raise Invalid(f"the taxonomy has {len(faults)} faults:\n{listed}", faults=tuple(faults))
     standing = directory or Directory()
     return [
-        _draft(section, key, row, now, actor, standing)
-        for section, key, row in rows
-        if standing.entries.get(section, {}).get(key) != row
+        _draft(entry, now, actor, standing)
+        for entry in read_entries(toml_text, standing)
+        if standing.entry(entry.section, entry.key) != entry.row
     ]
-
-
-_Row = tuple[str, str, dict[str, object]]
-
-
-def _rows(document: Mapping[str, object], faults: list[str]) -> Iterator[_Row]:
-    """Every entry of the file with its section and key; what is wrong goes into `faults`."""
-    for section, content in document.items():
-        if section in _TABLES:
-            if isinstance(content, dict):
-                for key, value in content.items():
-                    plain = _plain(value)
-                    yield section, key, plain if isinstance(plain, dict) else {"value": plain}
-            else:
-                faults.append(f"{section}: is a table, not {type(content).__name__}")
-        elif section not in _KEYS:
-            faults.append(f"{section}: no such section")
-        elif not isinstance(content, list):
-            faults.append(f"{section}: is an array of tables, not {type(content).__name__}")
-        else:
-            yield from _section(section, content, faults)
-
-
-def _section(section: str, content: list[object], faults: list[str]) -> Iterator[_Row]:
-    seen: set[str] = set()
-    for n, item in enumerate(content, start=1):
-        if not isinstance(item, dict):
-            faults.append(f"{section}, row {n}: is not a table")
-            continue
-        row = {name: _plain(value) for name, value in item.items()}
-        parts = [row.get(name) for name in _KEYS[section]]
-        lacking = [
-            name
-            for name, part in zip(_KEYS[section], parts, strict=True)
-            if not isinstance(part, str) or not part
-        ]
-        if lacking:
-            faults.append(f"{section}, row {n}: has no {' and no '.join(lacking)}")
-            continue
-        key = "/".join(map(str, parts))
-        if key in seen:
-            faults.append(f"{section}, row {n}: {key} stands there already")
-            continue
-        seen.add(key)
-        yield section, key, row
-
-
-def _check_references(rows: list[_Row], faults: list[str]) -> None:
-    """Owners must exist, and a queue has one group: what is counted or closed off hangs on both."""
-    codes = {key for section, key, _ in rows if section == "authority"}
-    queues: dict[str, str] = {}
-    for section, key, row in rows:
-        if section == "answer_group":
-            faults.extend(
-                f"answer_group {key}: no authority {code}"
-                for code in texts_of(row.get("partition"))
-                if code not in codes
-            )
-            queue = str(row.get("queue", key))
-            if queue in queues:
-                faults.append(f"answer_group {key}: queue {queue} is {queues[queue]}'s already")
-            queues[queue] = key
-        elif section == "case_type" and row.get("authority") not in codes | {ANY_AUTHORITY}:
-            faults.append(f"case_type {key}: no authority {row.get('authority')}")
 
 
 def _plain(value: object) -> object:
     """A TOML value as JSON knows it; dates and times become ISO 8601."""
-    if isinstance(value, datetime | date | time):
+    if isinstance(value, time):
+        whole = not (value.second or value.microsecond)
+        return value.isoformat("minutes") if whole else value.isoformat()
+    if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
@@ -158,19 +230,22 @@ def _plain(value: object) -> object:
     return value
 
 
-def _draft(  # noqa: PLR0913 -- an entry has these parts
-    section: str, key: str, row: dict[str, object], now: datetime, actor: str, standing: Directory
-) -> Draft:
-    content = json.dumps(row, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    name = f"{section}/{key}@{hashlib.sha256(content.encode()).hexdigest()[:32]}"
-    revision = standing.recorded(section, key)
-    if revision:
-        name = f"{name}/{revision}"
-    event = EntrySet(section, key, row)
+def content_name(entry: Entry, standing: Directory) -> str:
+    """What identifies the asking for an entry: its content, and how often it was changed before."""
+    text = json.dumps(entry.row, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(text.encode()).hexdigest()[:32]
+    name = f"{entry.section}/{entry.key}@{digest}"
+    revision = standing.recorded(entry.section, entry.key)
+    return f"{name}/{revision}" if revision else name
+
+
+def _draft(entry: Entry, now: datetime, actor: str, standing: Directory) -> Draft:
+    name = content_name(entry, standing)
+    event = EntrySet(entry.section, entry.key, entry.row)
     return Draft(
         id=import_id(_IMPORT, name),
         asking=name,
         actor=actor,
         origin=f"import:{_IMPORT}",
-        events=(Happened(catalogue_stream(section, key), event, now),),
+        events=(Happened(catalogue_stream(entry.section, entry.key), event, now),),
     )

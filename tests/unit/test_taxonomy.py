@@ -6,7 +6,6 @@ import pytest
 from given import T0, TAXONOMY, city
 
 from core.actions import ACTIONS, wrap_up_actions
-from core.errors import Invalid
 from core.taxonomy import Directory, EntryRemoved, EntrySet, read_taxonomy
 from core.vocabulary import book_of
 
@@ -41,7 +40,7 @@ def test_only_what_changed_is_set_anew() -> None:
 
 
 def test_an_entry_may_go_back_to_what_it_was_before() -> None:
-    text = '[[system]]\nid = "a"\nname = "{}"'
+    text = '[[pause_reason]]\nid = "a"\nname = "{}"\ndeduct = true\nmax_minutes = 5\nkind = "pause"'
     one, two, back = (text.format(name) for name in ("ett", "två", "ett"))
     directory, ids = Directory(), []
     for file in (one, two, back, two):
@@ -54,47 +53,6 @@ def test_an_entry_may_go_back_to_what_it_was_before() -> None:
 def test_dates_become_texts() -> None:
     row = city().rows("meta")["as_of"]
     assert row == {"value": "2026-11-01"}
-
-
-def test_every_fault_is_told_at_once() -> None:
-    faulty = """
-        [[authority]]
-        name = "utan kod"
-        [[authority]]
-        code = "A"
-        [[authority]]
-        code = "A"
-        [[answer_group]]
-        id = "g"
-        queue = "q"
-        partition = ["B"]
-        [[answer_group]]
-        id = "h"
-        queue = "q"
-        [[case_type]]
-        code = "c"
-        authority = "C"
-        [svarsgrupp]
-        id = "felstavad"
-        [centre]
-        id = "ingen lista"
-    """
-    with pytest.raises(Invalid) as refused:
-        read_taxonomy(faulty, T0)
-    assert refused.value.details["faults"] == (
-        "authority, row 1: has no code",
-        "authority, row 3: A stands there already",
-        "svarsgrupp: no such section",
-        "centre: is an array of tables, not dict",
-        "answer_group g: no authority B",
-        "answer_group h: queue q is g's already",
-        "case_type c: no authority C",
-    )
-
-
-def test_what_is_not_toml_is_refused() -> None:
-    with pytest.raises(Invalid, match="not TOML"):
-        read_taxonomy("[[", T0)
 
 
 def test_the_group_of_a_queue_is_found_by_the_exchanges_own_name() -> None:
