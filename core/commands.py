@@ -35,8 +35,10 @@ class Command:
     """Something asked for. `id` is the client's for all its attempts, `actor` who asks.
 
     `asker` is who asks, with all rights; it is no part of the intent, because rights may change
-    between two honest repeats. Subclasses say in `stream` which stream decides it (one id
-    always goes to the same stream) and in `DEED` what is done, which `core.access` judges.
+    between two honest repeats. `expected_version` is the version of the stream that the asker has
+    seen: where it is at another, nothing is done. Subclasses say in `stream` which stream decides
+    it (one id always goes to the same stream) and in `DEED` what is done, which `core.access`
+    judges.
     """
 
     DEED: ClassVar[Deed]
@@ -45,6 +47,7 @@ class Command:
     now: datetime
     actor: str
     asker: Asker = field(default=NOBODY, metadata=NOT_ASKED)
+    expected_version: int | None = field(default=None, metadata=NOT_ASKED)
 
     @property
     def stream(self) -> str:
@@ -110,6 +113,8 @@ def _plain(value: object) -> object:
         return str(value)
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
+    if isinstance(value, Personal):
+        return {"value": value.value}  # whose key seals it may change between two honest repeats
     if is_dataclass(value) and not isinstance(value, type):
         return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
     return value

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from pydantic import BaseModel, Field
 from starlette.responses import Response
+
+from core.access import Purpose
 
 
 def json_answer(body: object, status: int = 200, **headers: str) -> Response:
@@ -81,7 +83,10 @@ class FactsAnswer(BaseModel):
 
 
 class CommandAnswer(BaseModel):
-    """What a command led to. `events` are types of what is recorded; none: it was so already."""
+    """What a command led to. `events` are types of what is recorded; none: it was so already.
+
+    `shard` and `position` are null for whoever does not open the room where it was recorded.
+    """
 
     status: str = Field(description="accepted or nothing_to_do")
     commit_id: str
@@ -89,6 +94,88 @@ class CommandAnswer(BaseModel):
     position: int | None
     durability: str
     events: list[str]
+
+
+class RegisteredAnswer(CommandAnswer):
+    """What registering a case led to."""
+
+    authority: str
+    case: str
+
+
+class CaseEvent(BaseModel):
+    """One thing that happened to a case. `erased` names the fields of `data` that are erased."""
+
+    version: int
+    type: str
+    occurred_at: str
+    recorded_at: str
+    by: str
+    origin: str
+    data: dict[str, Any]
+    erased: list[str]
+
+
+class CaseEvents(BaseModel):
+    """What happened to a case, oldest first; `version` is its ETag."""
+
+    authority: str
+    case: str
+    version: int
+    events: list[CaseEvent]
+
+
+class Case(BaseModel):
+    """One case: its state, its chain of steps, its texts, and what happened to it."""
+
+    authority: str
+    case: str
+    number: str
+    version: int
+    status: str = Field(description="open or closed")
+    title: str | None
+    text: str | None
+    contact: str | None
+    contacts: int
+    case_type: str | None
+    type_version: int
+    complaint: bool
+    due_at: str | None
+    level: str
+    step: int
+    outcome: str | None
+    first_contact: bool
+    registered_by: str | None
+    officer: str | None
+    protected: bool
+    answered: bool
+    guided: bool
+    decided: str | None
+    registry_number: str | None
+    registry: str | None
+    handovers: dict[str, Any]
+    deliveries: dict[str, Any]
+    questions: list[Any]
+    callbacks: list[Any]
+    links: dict[str, str]
+    attachments: list[Any]
+    chain: list[dict[str, Any]]
+    contradictions: list[dict[str, Any]]
+    events: list[CaseEvent]
+
+
+LOOKED_AT: Final[dict[str, Any]] = {
+    "parameters": [
+        {
+            "name": "X-Purpose",
+            "in": "header",
+            "required": False,
+            "description": "Why: one of the purposes of your role. It stands in the read log.",
+            "schema": {"type": "string", "enum": [purpose.value for purpose in Purpose]},
+        }
+    ],
+    "security": [{"token": []}],
+}
 
 
 class Queues(BaseModel):

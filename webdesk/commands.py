@@ -11,56 +11,22 @@ from starlette.responses import Response  # noqa: TC002 -- FastAPI reads annotat
 
 from core import shifts
 from core.call_rules import WrapUpCall
-from core.case_commands import CategoriseCase, CloseCase, RegisterCase
 from core.errors import Invalid
-from core.limits import NAME_CHARS_MAX, TEXT_CHARS_MAX
-from core.vocabulary import Channel, call_stream, case_stream
+from core.limits import NAME_CHARS_MAX
+from core.vocabulary import call_stream
 from webdesk import answers
 from webdesk.desk import CommandsDesk, documented
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from uuid import UUID
 
-    from webdesk.metrics import Metrics
-    from webdesk.services import Services
-
-_CASE_ID_CHARS: Final = 12  # of the hexadecimal id: 48 bits, told to nobody until it is recorded
 Route = TypeVar("Route", bound="Callable[..., Awaitable[Response]]")
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_CHARS_MAX)]
 _Names = Annotated[tuple[_Name, ...], msgspec.Meta(max_length=100)]
-_Text = Annotated[str, msgspec.Meta(max_length=TEXT_CHARS_MAX)]
 
 
 class _Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     agent: _Name | None = None
-
-
-class Register(_Body):
-    """Body of `POST /api/v1/cases`. `contact` is the call's stream; `caller` a telephone number."""
-
-    authority: _Name
-    case: _Name | None = None
-    number: _Name | None = None
-    channel: str = Channel.PHONE.value
-    contact: _Name | None = None
-    caller: _Name | None = None
-    title: _Name | None = None
-    text: _Text | None = None
-
-
-class Categorise(_Body):
-    """Body of `POST /api/v1/cases/{authority}/{case}/categorise`."""
-
-    case_type: _Name
-    complaint: bool = False
-
-
-class Close(_Body):
-    """Body of `POST /api/v1/cases/{authority}/{case}/close`."""
-
-    outcome: _Name
-    first_contact: bool = False
 
 
 class WrapUp(_Body):
@@ -88,10 +54,9 @@ _SHIFT_VERBS: Final[dict[str, type[shifts.ShiftCommand]]] = {
 }
 
 
-def router(services: Services, metrics: Metrics) -> APIRouter:
+def router(desk: CommandsDesk) -> APIRouter:
     """The routes that ask for a decision."""
     routes = APIRouter(prefix="/api/v1", tags=["command"])
-    desk = CommandsDesk(services, metrics)
 
     def post(path: str, summary: str, shape: type[Any]) -> Callable[[Route], Route]:
         return routes.post(
@@ -100,39 +65,6 @@ def router(services: Services, metrics: Metrics) -> APIRouter:
             response_model=answers.CommandAnswer,
             openapi_extra=documented(shape),
         )
-
-    @post("/cases", "Register a case", Register)
-    async def register(request: Request) -> Response:
-        body, common = await desk.asked(request, Register)
-        agent = desk.agent_of(common["asker"], body.agent)
-        case = body.case or _case_id(common["id"])
-        subject = case_stream(body.authority, case)
-        command = RegisterCase(
-            **common, authority=body.authority, case=case, agent=agent, channel=body.channel,
-            contact=body.contact, number=body.number, title=desk.sealed(body.title, subject),
-            text=desk.sealed(body.text, subject), caller_ref=desk.caller_ref(body.caller),
-        )  # fmt: skip
-        return await desk.done(command, authority=body.authority, case=case)
-
-    @post("/cases/{authority}/{case}/categorise", "Give a case its type", Categorise)
-    async def categorise(request: Request, authority: str, case: str) -> Response:
-        body, common = await desk.asked(request, Categorise)
-        agent = desk.agent_of(common["asker"], body.agent)
-        command = CategoriseCase(
-            **common, authority=authority, case=case, agent=agent, case_type=body.case_type,
-            complaint=body.complaint,
-        )  # fmt: skip
-        return await desk.done(command)
-
-    @post("/cases/{authority}/{case}/close", "Close a case", Close)
-    async def close(request: Request, authority: str, case: str) -> Response:
-        body, common = await desk.asked(request, Close)
-        agent = desk.agent_of(common["asker"], body.agent)
-        command = CloseCase(
-            **common, authority=authority, case=case, agent=agent, outcome=body.outcome,
-            first_contact=body.first_contact,
-        )  # fmt: skip
-        return await desk.done(command)
 
     @post("/calls/{exchange}/{uniqueid}/wrap-up", "Wrap up a call with its outcome", WrapUp)
     async def wrap_up(request: Request, exchange: str, uniqueid: str) -> Response:
@@ -160,7 +92,3 @@ def router(services: Services, metrics: Metrics) -> APIRouter:
         return await desk.done(command)
 
     return routes
-
-
-def _case_id(commit_id: UUID) -> str:
-    return commit_id.hex[:_CASE_ID_CHARS]

@@ -5,6 +5,7 @@
 | `Invalid` | 422 |
 | `NotFound` | 404 |
 | `NotAllowed` | 403 |
+| `ChangedSince` | 412 |
 | other `Refused`, `Stale` | 409 |
 | `Unavailable` and its kin | 503, with `Retry-After` |
 | `Corrupt`, and anything unforeseen | 500, without detail |
@@ -21,6 +22,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from core.access import NotAllowed
+from core.application import ChangedSince
 from core.errors import (
     Corrupt,
     Invalid,
@@ -98,6 +100,8 @@ def problem_of(error: KontaktcenterError) -> Response:
         return problem(404, _name(error), error.message, **shown)
     if isinstance(error, NotAllowed):
         return problem(403, _name(error), error.message, **shown)
+    if isinstance(error, ChangedSince):
+        return problem(412, _name(error), error.message, **shown)
     if isinstance(error, Refused | Stale):
         return problem(409, _name(error), error.message, **shown)
     return problem(500, "unforeseen", "Something went wrong.")

@@ -240,3 +240,15 @@ def test_a_look_has_a_purpose_of_the_role_that_looks() -> None:
 def test_no_answer_group_of_the_city_opens_both_sides_of_a_pair() -> None:
     for group in city().groups.values():
         assert not any(pair <= set(group.partition) for pair in conflicts(city())), group.id
+
+
+def test_what_somebody_is_closed_to_is_closed_by_every_way() -> None:
+    asker = grants(Grant(Role.CASE_OFFICER, "TK"), closed_to=frozenset({"EXPL"}))
+    for place in (
+        Place("EXPL"),
+        Place("EXPL", frozenset({"TK"})),
+        Place("EXPL", registered_by="anna"),
+    ):
+        assert verdict(asker, Deed.HANDLE_CASE, place, city()) is H
+    closed = grants(Grant(Role.AGENT_1), closed_to=frozenset({"EXPL"}))
+    assert verdict(closed, Deed.READ_CASE, Place("EXPL", registered_by="anna"), city()) is H
