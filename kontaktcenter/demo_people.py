@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from core.calls import CallWrappedUp
-from core.cases import CaseCategorised, CaseClosed, CaseRegistered
 from core.commit import Draft, Event, Happened, import_id
 from core.shifts import AgentAvailable, AgentSignedOff, AgentSignedOn, WrapUpStarted
 from core.taxonomy import ANY_AUTHORITY
-from core.vocabulary import Channel, WrapUpOutcome, call_stream, case_stream, shift_stream
+from core.vocabulary import WrapUpOutcome, call_stream, shift_stream
+from kontaktcenter.demo_cases import Opened, play
 
 if TYPE_CHECKING:
     import random
@@ -25,10 +25,7 @@ if TYPE_CHECKING:
 EXCHANGE: Final = "demo"
 ORIGIN: Final = "import:demo"
 _REGISTERED: Final = 0.55  # share of answered calls that lead to a case
-_COMPLAINTS: Final = 0.03
-_SOLVED_AT_ONCE: Final = 0.7
 _WRAP_UP_S: Final = (4.0, 25.0)
-_LATER_S: Final = (90.0, 600.0)  # a case that is not solved at once is closed so much later
 _USUAL_OWNERS: Final = ("TK", "MF", "FSK", "SBK")  # whose matters a crisis line hears of
 _OUTCOMES: Final = (
     (WrapUpOutcome.SOLVED, 0.55),
@@ -117,7 +114,7 @@ def after_call(call: Answered, directory: Directory, dice: random.Random) -> lis
     ]
     types = _types_of(directory, group)
     if types and dice.random() < _REGISTERED:
-        plans += _case(call, done_at, dice.choice(types), dice)
+        plans += _case(call, done_at, dice.choice(types), directory, dice)
     return plans
 
 
@@ -160,30 +157,16 @@ def _has_step(row: Mapping[str, object], group: str) -> bool:
 
 
 def _case(
-    call: Answered, at: datetime, typed: tuple[str, str], dice: random.Random
+    call: Answered, at: datetime, typed: tuple[str, str], directory: Directory, dice: random.Random
 ) -> list[Planned]:
     case_type, authority = typed
-    case_id = f"demo-{call.uniqueid}"
-    stream = case_stream(authority, case_id)
-    complaint = dice.random() < _COMPLAINTS
-    registered = CaseRegistered(
-        number=f"{authority}-{call.uniqueid.replace('.', '-')}",
-        authority=authority,
+    opened = Opened(
         agent=call.agent,
-        channel=Channel.PHONE,
+        group=directory.group_of_queue(call.queue).id,
         contact=call_stream(EXCHANGE, call.uniqueid),
+        case=f"demo-{call.uniqueid.replace('.', '-')}",
+        authority=authority,
+        case_type=case_type,
+        at=at,
     )
-    categorised = CaseCategorised(case_type, agent=call.agent, complaint=complaint)
-    key = f"case/{call.uniqueid}/{call.queue}"
-    plans = [Planned(at, _draft(call.agent, at, key, (stream, registered), (stream, categorised)))]
-    at_once = not complaint and dice.random() < _SOLVED_AT_ONCE
-    closed_at = at if at_once else at + timedelta(seconds=dice.uniform(*_LATER_S))
-    closed = CaseClosed(
-        outcome=WrapUpOutcome.SOLVED if at_once else WrapUpOutcome.HANDED_OVER,
-        agent=call.agent,
-        first_contact=at_once,
-    )
-    plans.append(
-        Planned(closed_at, _draft(call.agent, closed_at, f"{key}/closed", (stream, closed)))
-    )
-    return plans
+    return [Planned(when, draft) for when, draft in play(opened, directory, dice, ORIGIN)]
