@@ -287,9 +287,9 @@ class GuardedPort:
         """As the port's own."""
         return await self._port.propose_many([self._kept(draft) for draft in drafts])
 
-    def load(self, stream: str) -> Sequence[Recorded]:
+    def load(self, stream: str, *, protected: bool = False) -> Sequence[Recorded]:
         """As the port's own."""
-        return self._port.load(stream)
+        return self._port.load(stream, protected=protected)
 
     def heads(self, streams: Iterable[str]) -> Mapping[str, int]:
         """As the port's own."""

@@ -223,8 +223,12 @@ class Port(Protocol):
         """
         ...
 
-    def load(self, stream: str) -> Sequence[Recorded]:
-        """The stream's events in order of version, personal fields opened; empty if never seen."""
+    def load(self, stream: str, *, protected: bool = False) -> Sequence[Recorded]:
+        """The stream's events in order of version, personal fields opened; empty if never seen.
+
+        Fields of a protected identity stay `Sealed` unless `protected` asks for them: only on
+        behalf of somebody for whom `core.access` has allowed it at that very place.
+        """
         ...
 
     def heads(self, streams: Iterable[str]) -> Mapping[str, int]:

@@ -5,7 +5,9 @@ it with a key of its subject (AES-256-GCM; commit id, event index and field as a
 What is read back is a `Personal` again, `ERASED` where the key is gone, or a `Sealed` where nobody
 asked for it to be opened.
 
-One city secret yields the intent, look-up and wrapping keys by HKDF (design §3).
+One city secret yields the intent, look-up and wrapping keys by HKDF (design §3). Keys of protected
+identities are wrapped with another secret, from a file of its own, so that a copy of the first one
+opens none of them.
 """
 
 from __future__ import annotations
@@ -15,13 +17,23 @@ import hashlib
 import hmac
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
+
+from core.errors import Refused
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 SECRET_BYTES: Final = 32
+PROTECTED: Final = "protected/"  # the subject of a protected identity begins so
 _NONCE_BYTES: Final = 12
+# Before the wrapped key of a protected identity: what is wrapped with the city secret has no mark.
+_PROTECTED_MARK: Final = b"protected:"
+PROTECTED_WRAPPED_BYTES: Final = len(_PROTECTED_MARK) + _NONCE_BYTES + SECRET_BYTES + 16
+
+
+class KeyClosed(Refused):
+    """This is about a protected identity: it is opened only for those who have that right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +66,23 @@ PersonalField = Personal | Sealed | Erased
 
 @dataclass(frozen=True, slots=True)
 class DataKey:
-    """One of a subject's keys, unwrapped: `id` is `subject/key-id`, `secret` 32 bytes."""
+    """One of a subject's keys, unwrapped: `id` is `subject/key-id`, `secret` 32 bytes.
+
+    `protected`: it is wrapped with the secret of protected identities.
+    """
 
     id: str
     secret: bytes = field(repr=False)
+    protected: bool = False
+
+
+class Wrapping(Protocol):
+    """What keys are wrapped with."""
+
+    @property
+    def wrapping_key(self) -> bytes:
+        """32 bytes."""
+        ...
 
 
 class CitySecret:
@@ -85,6 +110,24 @@ class CitySecret:
     def caller_ref(self, number: str) -> str:
         """The keyed hash of a caller's number, for look-up and for counting."""
         return hmac.digest(self.lookup_key, number.encode(), "sha256")[:16].hex()
+
+
+class ProtectedSecret:
+    """What the keys of protected identities are wrapped with.
+
+    Raises: ValueError where it is not 32 bytes.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        if len(secret) != SECRET_BYTES:
+            msg = f"the secret of protected identities is {len(secret)} bytes, not {SECRET_BYTES}"
+            raise ValueError(msg)
+        self.wrapping_key = _hkdf(secret, b"kontaktcenter protected wrapping 1")
+
+    @classmethod
+    def of_memory(cls, city: CitySecret) -> ProtectedSecret:
+        """One for a log in memory, of which nothing stays."""
+        return cls(_hkdf(city.wrapping_key, b"kontaktcenter protected in memory 1"))
 
 
 def _hkdf(secret: bytes, purpose: bytes) -> bytes:
@@ -126,26 +169,37 @@ def subject_of(key_id: str) -> str:
     return key_id.rpartition("/")[0]
 
 
-def wrap(key: DataKey, secret: CitySecret, nonce: bytes) -> bytes:
-    """The key as the book of keys holds it."""
-    return nonce + _cipher(secret.wrapping_key).encrypt(nonce, key.secret, key.id.encode())
+def wrap(key: DataKey, secret: Wrapping, nonce: bytes) -> bytes:
+    """The key as the book of keys holds it; `secret` is the one that `key.protected` asks for."""
+    mark = _PROTECTED_MARK if key.protected else b""
+    box = _cipher(secret.wrapping_key).encrypt(nonce, key.secret, key.id.encode())
+    return mark + nonce + box
 
 
-def unwrap(key_id: str, wrapped: bytes, secret: CitySecret) -> DataKey:
-    """The key again.
+def is_protected(wrapped: bytes) -> bool:
+    """Whether a wrapped key is one of a protected identity."""
+    # By the length too: a nonce that happens to begin so is no mark.
+    return len(wrapped) == PROTECTED_WRAPPED_BYTES and wrapped.startswith(_PROTECTED_MARK)
 
-    Raises: ValueError where the city secret is another, or the bytes are damaged.
+
+def unwrap(key_id: str, wrapped: bytes, secret: Wrapping) -> DataKey:
+    """The key again; `secret` is the one that `is_protected(wrapped)` asks for.
+
+    Raises: ValueError where the secret is another, or the bytes are damaged.
     """
     from cryptography.exceptions import InvalidTag  # noqa: PLC0415 -- the terminal starts without it
 
+    protected = is_protected(wrapped)
+    box = wrapped[len(_PROTECTED_MARK) :] if protected else wrapped
     try:
         clear = _cipher(secret.wrapping_key).decrypt(
-            wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], key_id.encode()
+            box[:_NONCE_BYTES], box[_NONCE_BYTES:], key_id.encode()
         )
     except InvalidTag as e:
-        msg = "a key does not open with this city secret"
+        which = "secret of protected identities" if protected else "city secret"
+        msg = f"a key does not open with this {which}"
         raise ValueError(msg) from e
-    return DataKey(key_id, clear)
+    return DataKey(key_id, clear, protected)
 
 
 @lru_cache(maxsize=4096)

@@ -1,7 +1,8 @@
 """Backups: the log in one folder, the keys in another, and how both come back.
 
 The log's folder holds `log.db` and `manifest.json`; the keys' folder `keys.db`, `manifest.json`
-and, unless it was left out, `city.key`. The city secret never goes into the log's folder. Read
+and, unless they were left out, `city.key` and `protected.key`, which never go into the log's
+folder; a secret that is kept elsewhere comes back with the other one beside it. Read
 models and the index are not kept: they are folded from the log again.
 """
 
@@ -17,6 +18,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
 from core.errors import Corrupt, NotFound, Refused
+from core.eventlog.parts import PROTECTED_KEY
 from core.eventlog.secret import load_secret
 from kontaktcenter import log_file
 from kontaktcenter.words import _
@@ -31,6 +33,7 @@ MANIFEST: Final = "manifest.json"
 LOG: Final = "log.db"
 KEYS: Final = "keys.db"
 SECRET: Final = "city.key"  # noqa: S105 -- a file's name
+PROTECTED: Final = PROTECTED_KEY  # the secret of protected identities
 LAYOUT: Final = 1
 _CHUNK_BYTES: Final = 1 << 20
 
@@ -224,6 +227,9 @@ def restore(
         _to_disk(target / name)
     if config.master_key_file is None:
         copy_secret(kept, target / SECRET)
+    beside = kept.with_name(PROTECTED)
+    if config.protected_key_file is None and beside.is_file():
+        copy_secret(beside, target / PROTECTED)
     return {**result, "data": str(target)}
 
 

@@ -37,6 +37,7 @@ def check(data: Data = None, config: File = None, as_json: Json = False) -> int:
         _("{key}: there is no file {file}").format(key=key, file=file)
         for key, file in (
             ("master_key_file", found.master_key_file),
+            ("protected_key_file", found.protected_key_file),
             ("facts_token_file", found.facts_token_file),
         )
         if file is not None and not file.is_file()

@@ -27,6 +27,7 @@ _REAL: Final = (
     "KC_CONFIG",
     "KC_TAXONOMY",
     "KC_MASTER_KEY_FILE",
+    "KC_PROTECTED_KEY_FILE",
 )  # never the demo's
 _PORT_MAX: Final = 65_535
 _SECOND_IN_A_DAY: Final = 86_400
@@ -61,6 +62,7 @@ class Config:
     data: Path
     log: str
     master_key_file: Path | None = None
+    protected_key_file: Path | None = None
     facts_token: str | None = field(default=None, repr=False)
     facts_token_file: Path | None = None
     language: str = "sv"
@@ -172,6 +174,7 @@ KEYS: Final = (
     Key("data", "KC_DATA", "a folder", _path),
     Key("log", "KC_LOG", "memory: or sqlite:PATH", _log),
     Key("master_key_file", "KC_MASTER_KEY_FILE", "a file", _path),
+    Key("protected_key_file", "KC_PROTECTED_KEY_FILE", "a file", _path),
     Key("facts_token", "KC_FACTS_TOKEN", "a word that is hard to guess", _word, secret=True),
     Key("facts_token_file", "KC_FACTS_TOKEN_FILE", "a file", _path),
     Key("language", "KC_LANG", "sv or en", _one_of("sv", "en")),

@@ -90,7 +90,7 @@ class LaggingNode:
         """One after the other."""
         return [await self.propose(draft) for draft in drafts]
 
-    def load(self, stream: str) -> Sequence[Recorded]:
+    def load(self, stream: str, *, protected: bool = False) -> Sequence[Recorded]:
         """The stream as far as this node has read."""
         return list(self._streams.get(stream, ()))
 

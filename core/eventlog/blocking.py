@@ -90,9 +90,9 @@ class BlockingNode:
         """As `Node.propose_commit`."""
         return self.call(self.node.propose_commit(book, commit))
 
-    def load(self, stream: str) -> Sequence[Recorded]:
+    def load(self, stream: str, *, protected: bool = False) -> Sequence[Recorded]:
         """As `Node.load`."""
-        return self.node.load(stream)
+        return self.node.load(stream, protected=protected)
 
     def heads(self, streams: Iterable[str]) -> Mapping[str, int]:
         """As `Node.heads`."""

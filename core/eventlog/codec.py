@@ -22,6 +22,7 @@ from core.personal import (
     ERASED,
     DataKey,
     Erased,
+    KeyClosed,
     Personal,
     PersonalField,
     Sealed,
@@ -214,6 +215,8 @@ def _upcast(event_class: type[Event], schema: int, data: bytes | msgspec.Raw) ->
 def open_event(event: Event, commit_id: UUID, nth: int, key_of: KeyOf) -> Event:
     """The event with its personal fields opened; `ERASED` where `key_of` gives None.
 
+    Those for which it raises `KeyClosed` stay `Sealed`.
+
     Raises: Corrupt where a box does not fit its key or its place.
     """
     names = _table(type(event)).personal
@@ -223,7 +226,10 @@ def open_event(event: Event, commit_id: UUID, nth: int, key_of: KeyOf) -> Event:
         value = values[name]
         if not isinstance(value, Sealed):
             continue
-        key = key_of(value.key)
+        try:
+            key = key_of(value.key)
+        except KeyClosed:  # a protected identity's, and nobody asked: it stays sealed
+            continue
         if key is None:
             changed[name] = ERASED
             continue

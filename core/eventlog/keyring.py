@@ -5,11 +5,22 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from core.errors import Corrupt
+from core.errors import Corrupt, Unavailable
 from core.eventlog.keys import tombstone_of
-from core.personal import CitySecret, DataKey, subject_of, unwrap, wrap
+from core.personal import (
+    PROTECTED,
+    CitySecret,
+    DataKey,
+    KeyClosed,
+    ProtectedSecret,
+    is_protected,
+    subject_of,
+    unwrap,
+    wrap,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -22,12 +33,21 @@ _KEY_ID_BYTES = 8
 
 
 class Keyring:
-    """Opened keys of a book of keys, a bounded number of them in memory."""
+    """Opened keys of a book of keys, a bounded number of them in memory.
+
+    `protected` gives the secret of protected identities, or raises Unavailable where it is not
+    there; by default it is one that nothing stays of.
+    """
 
     def __init__(
-        self, book: KeyBook, secret: CitySecret, entropy: Callable[[int], bytes] = os.urandom
+        self,
+        book: KeyBook,
+        secret: CitySecret,
+        entropy: Callable[[int], bytes] = os.urandom,
+        protected: Callable[[], ProtectedSecret] | None = None,
     ) -> None:
         self._book, self._secret, self._entropy = book, secret, entropy
+        self._protected = protected or (lambda: ProtectedSecret.of_memory(secret))
         self._by_subject: OrderedDict[str, DataKey] = OrderedDict()
         self._by_id: OrderedDict[str, DataKey] = OrderedDict()
         self._decided: dict[str, datetime] = {}
@@ -47,11 +67,7 @@ class Keyring:
             missing = self.missing(wanted)
             found = self._book.of_subjects(missing)
             keys = [self._unwrap(*found[s]) if s in found else self._new(s) for s in missing]
-            new = [
-                (k.id, wrap(k, self._secret, self.nonce()))
-                for k in keys
-                if subject_of(k.id) not in found
-            ]
+            new = [(k.id, self._wrap(k)) for k in keys if subject_of(k.id) not in found]
             if new:
                 self._book.add(new)
             for key in keys:  # only now: a key that nobody can read back must not seal anything
@@ -64,7 +80,8 @@ class Keyring:
             _trim(self._by_id, _OPEN_KEYS_MAX)
 
     def _new(self, subject: str) -> DataKey:
-        return DataKey(f"{subject}/{self._entropy(_KEY_ID_BYTES).hex()}", self._entropy(32))
+        key_id = f"{subject}/{self._entropy(_KEY_ID_BYTES).hex()}"
+        return DataKey(key_id, self._entropy(32), subject.startswith(PROTECTED))
 
     def for_subject(self, subject: str, occurred_at: datetime | None = None) -> DataKey:
         """The key to seal with; `ensure` came first, and nothing was awaited since.
@@ -77,17 +94,66 @@ class Keyring:
             return DataKey(tombstone_of(subject), self._entropy(32))
         return self._by_subject[subject]
 
-    def by_id(self, key_id: str) -> DataKey | None:
-        """The key to open with, None where it was erased. Raises: Corrupt where it was lost."""
+    def by_id(self, key_id: str, *, protected: bool = False) -> DataKey | None:
+        """The key to open with, None where it was erased.
+
+        One of a protected identity is given only where it is asked for, by somebody for whom
+        `core.access` has allowed it. Raises: KeyClosed; Corrupt where it was lost; Unavailable.
+        """
         with self._using:
             key = self._by_id.get(key_id)
             if key is None:
                 wrapped = self._book.wrapped(key_id)
                 if wrapped is None:
                     return None
+                if is_protected(wrapped) and not protected:
+                    raise KeyClosed
                 key = self._by_id[key_id] = self._unwrap(key_id, wrapped)
                 _trim(self._by_id, _OPEN_KEYS_MAX)
+            if key.protected and not protected:
+                raise KeyClosed
             return key
+
+    def by_id_protected(self, key_id: str) -> DataKey | None:
+        """As `by_id`, for those who may open what is about protected identities."""
+        return self.by_id(key_id, protected=True)
+
+    def protect(
+        self, wanted: Mapping[str, bool], progress: tuple[str, int] | None = None
+    ) -> list[str]:
+        """Close the keys of subjects, or (False) open them again; whose wrapping changed. Blocking.
+
+        A subject that has no key gets one, so that whatever comes later is closed as well; not one
+        that was erased. Raises: Unavailable, Corrupt; nothing has changed then.
+        """
+        with self._using:
+            live = self._book.live(wanted)
+            keyed = {subject_of(key_id) for key_id, _wrapped in live}
+            erased = self._book.decided(wanted)
+            lacking = [s for s, closed in wanted.items() if closed and s not in {*keyed, *erased}]
+            changed = [
+                replace(self._unwrap(key_id, wrapped), protected=wanted[subject_of(key_id)])
+                for key_id, wrapped in live
+                if is_protected(wrapped) is not wanted[subject_of(key_id)]
+            ]
+            new = [replace(self._new(subject), protected=True) for subject in lacking]
+            if new:
+                self._book.add([(key.id, self._wrap(key)) for key in new])
+            if changed or progress is not None:
+                self._book.rewrap([(key.id, self._wrap(key)) for key in changed], progress)
+            for key in changed:  # replaced, not dropped: somebody may be about to seal with it
+                self._by_id[key.id] = key
+                if subject_of(key.id) in self._by_subject:
+                    self._by_subject[subject_of(key.id)] = key
+            return sorted({subject_of(key.id) for key in [*changed, *new]})
+
+    def protected_fault(self) -> str | None:
+        """Why nothing about protected identities can be opened or recorded; None where it can."""
+        try:
+            self._protected()
+        except Unavailable as e:
+            return e.message
+        return None
 
     def nonce(self) -> bytes:
         """12 fresh random bytes."""
@@ -96,6 +162,10 @@ class Keyring:
     def decided(self, subjects: Iterable[str]) -> dict[str, datetime]:
         """When the last erasure of each of `subjects` that was carried out had been decided."""
         return self._book.decided(subjects)
+
+    def is_erased(self, key_id: str) -> bool:
+        """Whether a key was destroyed; nothing is opened. Raises: Corrupt where it was lost."""
+        return self._book.wrapped(key_id) is None
 
     def tombstones(self, subjects: Iterable[str]) -> int:
         """How many keys of `subjects` were destroyed. Blocking."""
@@ -114,14 +184,24 @@ class Keyring:
                 del self._by_id[key_id]
             return self._book.erase(decided, upto)
 
+    def _wrap(self, key: DataKey) -> bytes:
+        secret = self._protected() if key.protected else self._secret
+        return wrap(key, secret, self.nonce())
+
     def _unwrap(self, key_id: str, wrapped: bytes) -> DataKey:
+        closed = is_protected(wrapped)
+        secret = self._protected() if closed else self._secret
         try:
-            return unwrap(key_id, wrapped, self._secret)
+            return unwrap(key_id, wrapped, secret)
         except ValueError as e:
+            file = (
+                "protected.key in place (KC_PROTECTED_KEY_FILE)"
+                if closed
+                else "city.key in place (KC_MASTER_KEY_FILE)"
+            )
             msg = (
-                f"{e} ({key_id}): put the right city.key in place (KC_MASTER_KEY_FILE), or "
-                "restore the file of "
-                "keys from the keys' backup"
+                f"{e} ({key_id}): put the right {file}, or restore the file of keys from the "
+                "keys' backup"
             )
             raise Corrupt(msg, key=key_id) from e
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from core.errors import Corrupt, Unavailable
 from core.eventlog.sqlite_errors import SqliteErrors, is_surroundings, schema_differs
-from core.personal import subject_of
+from core.personal import PROTECTED_WRAPPED_BYTES, is_protected, subject_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,9 +25,11 @@ _SUBJECTS_PER_QUERY = 400
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _US: Final = timedelta(microseconds=1)
 
+_PROTECTED: Final = f"length(wrapped) = {PROTECTED_WRAPPED_BYTES}"
 _SQL_SCHEMA = (
     "CREATE TABLE IF NOT EXISTS key (id TEXT PRIMARY KEY, subject TEXT NOT NULL, wrapped BLOB)",
     "CREATE INDEX IF NOT EXISTS key_subject ON key (subject)",
+    f"CREATE INDEX IF NOT EXISTS key_protected ON key (id) WHERE {_PROTECTED}",
     "CREATE TABLE IF NOT EXISTS progress (name TEXT PRIMARY KEY, position INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS erased (subject TEXT PRIMARY KEY, decided_us INTEGER NOT NULL)",
 )
@@ -75,6 +77,25 @@ class KeyBook(Protocol):
         """The position in the centre's book up to which erasures have been carried out."""
         ...
 
+    def live(self, subjects: Iterable[str]) -> list[tuple[str, bytes]]:
+        """Every live key of `subjects`, id and wrapped bytes."""
+        ...
+
+    def rewrap(self, keys: list[tuple[str, bytes]], progress: tuple[str, int] | None) -> None:
+        """Put keys that are there in another wrapping, leaving no copy of the former one.
+
+        `progress` is a name and a position that is reached with it. Durable when this returns.
+        """
+        ...
+
+    def reached(self, name: str) -> int:
+        """The position that was given to `rewrap` under `name`; 0 where there was none."""
+        ...
+
+    def one_protected(self) -> tuple[str, bytes] | None:
+        """Some live key of a protected identity; None where there is none."""
+        ...
+
     def close(self) -> None:
         """Let go of files."""
         ...
@@ -88,6 +109,7 @@ class MemoryKeys:
         self._live: dict[str, str] = {}
         self._decided: dict[str, datetime] = {}
         self._upto = 0
+        self._reached: dict[str, int] = {}
 
     def of_subjects(self, subjects: Iterable[str]) -> dict[str, tuple[str, bytes]]:
         """A live key for each subject that has one."""
@@ -138,6 +160,24 @@ class MemoryKeys:
     def erased_upto(self) -> int:
         """The position up to which erasures have been carried out."""
         return self._upto
+
+    def live(self, subjects: Iterable[str]) -> list[tuple[str, bytes]]:
+        """Every live key."""
+        asked = set(subjects)
+        return [(k, w) for k, w in self._wrapped.items() if w and subject_of(k) in asked]
+
+    def rewrap(self, keys: list[tuple[str, bytes]], progress: tuple[str, int] | None) -> None:
+        """Another wrapping."""
+        self._wrapped.update(keys)
+        self._reached.update([progress] if progress else [])
+
+    def reached(self, name: str) -> int:
+        """The position under a name."""
+        return self._reached.get(name, 0)
+
+    def one_protected(self) -> tuple[str, bytes] | None:
+        """Some live key of a protected identity."""
+        return next(((k, w) for k, w in self._wrapped.items() if w and is_protected(w)), None)
 
     def close(self) -> None:
         """Nothing to let go of."""
@@ -258,8 +298,40 @@ class SqliteKeys:
 
     def erased_upto(self) -> int:
         """The position up to which erasures have been carried out."""
-        rows = self._run("SELECT position FROM progress WHERE name = 'erasures'", [])
+        return self.reached("erasures")
+
+    def live(self, subjects: Iterable[str]) -> list[tuple[str, bytes]]:
+        """Every live key."""
+        sql = "SELECT id, wrapped FROM key WHERE wrapped IS NOT NULL AND subject IN ({})"
+        return self._in_parts(sql, subjects)
+
+    def rewrap(self, keys: list[tuple[str, bytes]], progress: tuple[str, int] | None) -> None:
+        """Another wrapping, and empty the write-ahead log so that no copy stays behind."""
+        with self._lock:
+            try:
+                self._conn.execute("BEGIN IMMEDIATE")
+                self._conn.executemany(
+                    "UPDATE key SET wrapped = ? WHERE id = ? AND wrapped IS NOT NULL",
+                    [(wrapped, key_id) for key_id, wrapped in keys],
+                )
+                if progress is not None:
+                    self._conn.execute("INSERT OR REPLACE INTO progress VALUES (?, ?)", progress)
+                self._conn.execute("COMMIT")
+                if keys:
+                    self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            except SqliteErrors as e:
+                self._rollback()
+                raise self._error(e) from e
+
+    def reached(self, name: str) -> int:
+        """The position under a name."""
+        rows = self._run("SELECT position FROM progress WHERE name = ?", [name])
         return rows[0][0] if rows else 0
+
+    def one_protected(self) -> tuple[str, bytes] | None:
+        """Some live key of a protected identity."""
+        rows = self._run(f"SELECT id, wrapped FROM key WHERE {_PROTECTED} LIMIT 1", [])
+        return (rows[0][0], rows[0][1]) if rows else None
 
     def _rollback(self) -> None:
         if self._conn.in_transaction:

@@ -26,7 +26,15 @@ from core.eventlog.envelope import (
 from core.eventlog.erasing import carry_out
 from core.eventlog.index import Index, with_commits
 from core.eventlog.keyring import Keyring
-from core.eventlog.parts import drop_index, hold_index, index_path, open_parts, set_aside
+from core.eventlog.parts import (
+    drop_index,
+    hold_index,
+    index_path,
+    open_parts,
+    protected_of,
+    set_aside,
+)
+from core.eventlog.protecting import close_keys, follow
 from core.eventlog.settings import FeedCommit, NodeSettings
 from core.eventlog.shard import Shard
 from core.limits import FORMAT
@@ -59,7 +67,8 @@ class Node:
         folder: int,
     ) -> None:
         self.settings, self.secret = settings, secret
-        self.keyring = Keyring(keys, secret, settings.entropy)
+        protected = protected_of(settings, secret, keys)
+        self.keyring = Keyring(keys, secret, settings.entropy, protected)
         self._store, self._keys, self._folder = store, keys, folder
         self._shards: dict[str, Shard] = {}
         self._indexes: dict[str, Index] = {}
@@ -101,7 +110,7 @@ class Node:
                 await node.book(book, progress)
             if wait_for_index:
                 await node.settle()
-                await node.apply_erasures()
+                await node._follow_keys()
             else:
                 node.behind = asyncio.ensure_future(node._finish())
         except BaseException:
@@ -116,6 +125,11 @@ class Node:
 
     async def _finish(self) -> None:
         await self.settle()
+        await self._follow_keys()
+
+    async def _follow_keys(self) -> None:
+        """Close and destroy keys as the log says; erasing comes last, for it is final."""
+        await follow(self.keyring, self._keys, self._indexes, self.positions())
         await self.apply_erasures()
 
     async def close(self) -> None:
@@ -198,6 +212,7 @@ class Node:
         for name, places, future in waiting:
             for place, verdict in zip(places, await future, strict=True):
                 answers[place] = Answer(verdict, name)
+        await close_keys(self.keyring, drafts, answers)
         return answers  # type: ignore[return-value]  # every place was filled
 
     def _encode(self, draft: Draft) -> tuple[bytes, Claim]:
@@ -232,8 +247,12 @@ class Node:
         (verdict,) = await shard.propose([encode_commit(commit)], [claim_of(commit)])
         return verdict, shard.name
 
-    def load(self, stream: str) -> Sequence[Recorded]:
-        """The stream's events in order of version, personal fields opened."""
+    def load(self, stream: str, *, protected: bool = False) -> Sequence[Recorded]:
+        """The stream's events in order of version, personal fields opened.
+
+        Those of protected identities only where `protected` asks for it: see `Port.load`.
+        """
+        key_of = self.keyring.by_id_protected if protected else self.keyring.by_id
         shard = self._shards.get(f"{book_of(stream)}/0")
         if shard is None:
             return []
@@ -256,7 +275,7 @@ class Node:
                     commit.origin,
                     commit.recorded_at,
                     logged.occurred_at,
-                    open_event(event, commit.id, row.nth, self.keyring.by_id),
+                    open_event(event, commit.id, row.nth, key_of),
                 )
             )
         return recorded

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from core.errors import Refused
+from core.errors import KontaktcenterError, Refused, Unavailable
 from core.eventlog.clean_close import CLOSED
 from core.eventlog.index import DISTRUSTED
 from core.eventlog.keys import KeyBook, MemoryKeys, SqliteKeys
 from core.eventlog.locks import hold
 from core.eventlog.memory_log import MemoryStore
-from core.eventlog.secret import load_secret
+from core.eventlog.secret import load_protected, load_secret
 from core.eventlog.sqlite_log import SqliteStore
-from core.personal import CitySecret
+from core.personal import CitySecret, ProtectedSecret, unwrap
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from core.eventlog.log import LogStore
     from core.eventlog.settings import NodeSettings
 
+PROTECTED_KEY = "protected.key"
+_RETRY_S = 60
 _INDEX_SUFFIXES = ("", "-wal", "-shm", DISTRUSTED, CLOSED)
 
 
@@ -67,6 +71,33 @@ def open_parts(settings: NodeSettings) -> tuple[LogStore, CitySecret, KeyBook]:
     except BaseException:
         store.close_now()
         raise
+
+
+def protected_of(
+    settings: NodeSettings, city: CitySecret, keys: KeyBook
+) -> Callable[[], ProtectedSecret]:
+    """What gives the secret of protected identities; it is looked for now, and told when needed.
+
+    A node works without it: only what is about protected identities is Unavailable then. It is made
+    where no key needs it yet.
+    """
+    if kind_of_log(settings.log)[0] == "memory":
+        return partial(ProtectedSecret.of_memory, city)
+    path = settings.protected_file or settings.data / PROTECTED_KEY
+    one = keys.one_protected()
+    try:
+        secret = load_protected(path, may_make=one is None, entropy=settings.entropy(32))
+        if one is not None:
+            unwrap(*one, secret)
+    except KontaktcenterError as e:
+        return partial(_lacking, e.message)
+    except ValueError:
+        return partial(_lacking, f"{path} is not the secret that keys were wrapped with")
+    return lambda: secret
+
+
+def _lacking(why: str) -> ProtectedSecret:
+    raise Unavailable(why, neighbour="protected_key", retry_after_s=_RETRY_S)
 
 
 def sqlite_path(rest: str) -> tuple[Path, str]:

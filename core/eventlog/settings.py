@@ -38,6 +38,7 @@ class NodeSettings:
     clock: Clock
     secret: CitySecret | None = None
     secret_file: Path | None = None
+    protected_file: Path | None = None
     entropy: Callable[[int], bytes] = os.urandom
     store: LogStore | None = None  # one that several nodes share, in tests
     books: tuple[str, ...] = (CALLS, CENTRE)

@@ -63,6 +63,9 @@ async def _create(  # noqa: PLR0913 -- where from, where to, and how
     included = with_secret and house.config.master_key_file is None and secret.is_file()
     if included:
         backup.copy_secret(secret, keys_to / backup.SECRET)
+    protected = house.config.data / backup.PROTECTED
+    if with_secret and house.config.protected_key_file is None and protected.is_file():
+        backup.copy_secret(protected, keys_to / backup.PROTECTED)
     found, fingerprint = await asyncio.to_thread(_judged, to / backup.LOG, out)
     about = {
         "backup": str(uuid4()),

@@ -165,7 +165,7 @@ async def doctor(house: House, _args: Mapping[str, object], _out: Out) -> dict[s
     await house.node.settle()
     with contextlib.suppress(Unavailable):  # each read model tells for itself what is wrong
         await asyncio.to_thread(house.catch_up)
-    checks = [*_shards(house), _secret(house)]
+    checks = [*_shards(house), _secret(house), _protected(house)]
     checks += await asyncio.to_thread(lambda: list(_read_models(house)))
     checks.append(await asyncio.to_thread(_clock, house))
     return {"checks": [asdict(check) for check in checks]}
@@ -207,6 +207,16 @@ def _secret(house: House) -> Check:
         )
         return Check("city secret", FAIL, found, do.format(file=file))
     return Check("city secret", OK, found)
+
+
+def _protected(house: House) -> Check:
+    """The secret of protected identities: without it all else goes on, so somebody has to say."""
+    name = "secret of protected identities"
+    fault = house.node.keyring.protected_fault()
+    if fault is None:
+        return Check(name, OK, _("it opens what is about protected identities"))
+    do = _("Put the right protected.key in place (KC_PROTECTED_KEY_FILE), and start again.")
+    return Check(name, FAIL, fault, do)
 
 
 def _read_models(house: House) -> Iterator[Check]:

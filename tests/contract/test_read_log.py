@@ -56,8 +56,8 @@ class Wire:
     async def propose_many(self, drafts: Sequence[Draft]) -> Sequence[Answer]:
         return [await self.propose(draft) for draft in drafts]
 
-    def load(self, stream: str) -> Sequence[Recorded]:
-        return self.node.load(stream)
+    def load(self, stream: str, *, protected: bool = False) -> Sequence[Recorded]:
+        return self.node.load(stream, protected=protected)
 
     def heads(self, streams: Iterable[str]) -> Mapping[str, int]:
         return self.node.heads(streams)

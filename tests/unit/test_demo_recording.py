@@ -148,7 +148,7 @@ class Recorder:
         self.drafts += drafts
         return [Answer(Accepted(1, range(1, 2)), "calls/0") for _draft in drafts]
 
-    def load(self, stream: str) -> Sequence[Recorded]:
+    def load(self, stream: str, *, protected: bool = False) -> Sequence[Recorded]:
         return []
 
     def heads(self, streams: Iterable[str]) -> Mapping[str, int]:
