@@ -74,7 +74,7 @@ def register(state: CaseState, command: RegisterCase) -> Sequence[Event]:
     if state.number is not None:
         if (state.number, state.contact) == (number, command.contact):
             return []
-        raise CaseExists(f"The case is registered already, as {state.number}.", number=state.number)
+        raise CaseExists  # and no word of the other case: whoever asks may not see it
     return [
         cases.CaseRegistered(
             number=number,

@@ -51,7 +51,7 @@ def note_receipt(state: CaseState, command: NoteReceipt) -> Sequence[Event]:
     handover = state.handovers.get(command.handover)
     if handover is None:
         raise HandoverUnknown(handover=command.handover)
-    if not border.speaks_for(command.asker, handover.receiver):
+    if command.receipt != Receipt.SENT and not border.speaks_for(command.asker, handover.receiver):
         raise NotTheReceiver(receiver=handover.receiver)
     if handover.receipt == command.receipt:
         return []

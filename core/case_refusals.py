@@ -21,7 +21,7 @@ class CaseIsClosed(Refused):
 
 
 class CaseExists(Refused):
-    """The case is registered already, with other particulars."""
+    """This id is taken by a case with other particulars: register under another id."""
 
 
 class CaseTypeUnknown(Refused):

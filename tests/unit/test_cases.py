@@ -74,7 +74,7 @@ def test_a_case_by_an_unknown_channel_or_with_a_slash_in_its_id_is_refused() -> 
 
 def test_a_case_id_is_not_used_for_another_case() -> None:
     command = RegisterCase(**ASKED, contact="call/desk/2")
-    given(CASES, REGISTERED).when(command).then_refused(CaseExists, "TK-5F0E6C1A")
+    given(CASES, REGISTERED).when(command).then_refused(CaseExists, "taken")
 
 
 def test_registering_the_same_case_twice_does_nothing_more() -> None:
