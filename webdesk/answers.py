@@ -34,6 +34,31 @@ class Version(BaseModel):
     version: str
 
 
+class GrantShown(BaseModel):
+    """A role that somebody has."""
+
+    role: str
+    authority: str
+    groups: list[str]
+    approves: bool
+    protected: bool
+
+
+class Me(BaseModel):
+    """Who asks. `rooms` are authorities by deed; `token` goes into X-Kontaktcenter-Token."""
+
+    account: str
+    name: str
+    grants: list[GrantShown]
+    closed_to: list[str]
+    scopes: list[str]
+    deeds: list[str]
+    rooms: dict[str, list[str]]
+    purposes: list[str]
+    method: str
+    token: str | None
+
+
 class Degraded(BaseModel):
     """One part that does not do what it should."""
 
@@ -162,6 +187,20 @@ class Case(BaseModel):
     chain: list[dict[str, Any]]
     contradictions: list[dict[str, Any]]
     events: list[CaseEvent]
+
+
+class CasePage(BaseModel):
+    """One page of a list. `next` asks for the one after it; null on the last."""
+
+    rows: list[dict[str, Any]]
+    next: str | None
+    as_of: dict[str, int]
+
+
+class CaseCounts(BaseModel):
+    """Counts of open cases, a row for each of one's own rooms that has any."""
+
+    rows: list[dict[str, Any]]
 
 
 LOOKED_AT: Final[dict[str, Any]] = {

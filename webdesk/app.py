@@ -8,13 +8,28 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from webdesk import answers, assets, cases, commands, facts, health, pages, problems, queries
+from webdesk import (
+    answers,
+    assets,
+    case_lists,
+    cases,
+    commands,
+    facts,
+    health,
+    pages,
+    problems,
+    queries,
+    sign_in,
+)
 from webdesk.authentication import Authentication
 from webdesk.desk import CommandsDesk
 from webdesk.even_time import EvenTime
 from webdesk.guards import Guards
 from webdesk.live import LiveFeed
 from webdesk.metrics import Metrics
+from webdesk.passwords import Passwords
+from webdesk.sign_in_desk import SignInDesk
+from webdesk.who import WhoIs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -55,6 +70,16 @@ def _describe_token(app: FastAPI) -> None:
     app.openapi = described  # type: ignore[method-assign]
 
 
+def _include_pages(app: FastAPI, services: Services, feed: LiveFeed) -> None:
+    templates = pages.environments()
+    passwords = services.passwords or Passwords(services.entropy)
+    desk = SignInDesk(services, passwords)
+    who_is = WhoIs(services, desk.load)
+    signing_in = sign_in.SignInPages(services, desk, who_is, templates)
+    app.include_router(sign_in.router(signing_in))
+    app.include_router(pages.router(services, feed, app.openapi, who_is, templates))
+
+
 def create_app(services: Services) -> FastAPI:
     """The web application on what the composition root wired. `app.state.feed` is its live feed."""
     feed = LiveFeed(services)
@@ -86,9 +111,10 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(facts.router(services, metrics))
     desk = CommandsDesk(services, metrics)
     app.include_router(commands.router(desk))
+    app.include_router(case_lists.router(services, desk.gate))
     app.include_router(cases.router(services, desk))
     app.include_router(health.router(services, feed, metrics))
-    app.include_router(pages.router(services, feed, app.openapi))
+    _include_pages(app, services, feed)
     app.mount(assets.PREFIX, _Assets(directory=assets.STATIC_FOLDER), name="static")
     problems.install(app)
     app.add_middleware(Authentication, services=services)

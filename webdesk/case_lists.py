@@ -1,0 +1,168 @@
+"""Lists of cases over HTTP: work lists, what is awaited, search, history, directory and figures.
+
+Every query is given what the asker sees (`Gate.sight`) and nothing filters after it. Every answer
+leaves at an even time: how long a search takes would tell what it left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from fastapi import APIRouter
+from starlette.requests import Request  # noqa: TC002 -- FastAPI reads annotations
+from starlette.responses import Response  # noqa: TC002 -- FastAPI reads annotations
+
+from core.access import Deed, sight
+from core.vocabulary import Level
+from projections.case_standing import CALLBACK, COMPLAINT, HANDOVER, QUESTION, CaseWord
+from projections.case_wait_queries import WaitQuery, waiting
+from projections.case_work_queries import WorkQuery, my_registered, work_counts, work_list
+from webdesk import answers
+from webdesk.even_time import hold
+from webdesk.paging import PAGE_ROWS, PAGE_ROWS_MAX, Asked, page, parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from core.access import Sight
+    from projections.case_rows import CaseRow
+    from webdesk.gate import Gate
+    from webdesk.services import Services
+
+_WAITS: Final[Mapping[str, str]] = {
+    "handovers": HANDOVER, "complaints": COMPLAINT, "callbacks": CALLBACK, "questions": QUESTION,
+}  # fmt: skip
+# What a list needs to be said beside its name.
+_NEEDS: Final[Mapping[str, str]] = {
+    "group": "group", "authority": "authority", "officer": "officer", "received": "receiver",
+}  # fmt: skip
+LISTS: Final = ("open", "mine", "registered", *_NEEDS, "registrar", "overdue", *_WAITS)
+_FILTERS: Final = ("authority", "receiver", "group", "officer", "case_type", "level", "state")
+_WORK: Final = ("list", *_FILTERS, "closed", "limit", "after")
+
+
+class CaseLists:
+    """What the routes of lists do."""
+
+    def __init__(self, services: Services, gate: Gate) -> None:
+        self._services, self._gate = services, gate
+
+    async def listed(self, request: Request) -> Response:
+        """A work list."""
+        hold(request)
+        asked = Asked(request, _WORK)
+        name = asked.word("list", LISTS, "open") or "open"
+        if name in _NEEDS:
+            asked.needed(_NEEDS[name])
+        if name == "registered":
+            asked.only("list", "limit")
+            return await self._registered(request, asked)
+        seen = self._gate.sight(request, Deed.READ_WORK_LIST)
+        if name in _WAITS:
+            return await self._awaited(seen, asked, _WAITS[name])
+        query = WorkQuery(
+            authority=asked.text("authority"),
+            receiver=asked.text("receiver"),
+            group=asked.text("group"),
+            officer=asked.text("officer"),
+            case_type=asked.text("case_type"),
+            level=asked.word("level", Level),
+            state=asked.word("state", CaseWord),
+            registry="undecided" if name == "registrar" else None,
+            mine=name == "mine",
+            overdue=name == "overdue",
+            closed=None if name == "registrar" else asked.flag("closed"),
+        )
+        found = await self._of(
+            work_list, seen, query, self._services.clock(), asked.rows, asked.after
+        )
+        return answers.json_answer(page(_rows(found.rows), found.next, found.as_of, seen.rooms))
+
+    async def counts(self, request: Request) -> Response:
+        """How many open cases each of the asker's rooms has, and what is awaited in them."""
+        hold(request)
+        Asked(request, ())
+        seen = self._gate.sight(request, Deed.READ_WORK_LIST)
+        found = await self._of(work_counts, seen, self._services.clock())
+        return answers.json_answer({"rows": [_plain(row) for row in found]})
+
+    async def _registered(self, request: Request, asked: Asked) -> Response:
+        """What the asker registered and nobody has taken over, in any room."""
+        asker = self._gate.known(request)
+        seen = sight(asker, Deed.READ_CASE, self._services.directory())
+        found = await self._of(my_registered, seen, asked.rows)
+        return answers.json_answer(page(_rows(found), None, {}, ()))
+
+    async def _awaited(self, seen: Sight, asked: Asked, kind: str) -> Response:
+        asked.only("list", "receiver", "group", "officer", "limit")
+        query = WaitQuery(
+            kind=kind,
+            who=asked.text("receiver"),
+            group=asked.text("group"),
+            officer=asked.text("officer"),
+        )
+        found = await self._of(waiting, seen, query, self._services.clock(), asked.rows)
+        return answers.json_answer(page((row.as_json() for row in found), None, {}, ()))
+
+    async def _of(self, query: Callable[..., Any], *given: Any) -> Any:
+        """Ask the read models, in a worker thread. Raises: Invalid, Unavailable."""
+        return await asyncio.to_thread(partial(query, self._services.read_models, *given))
+
+
+def _rows(rows: tuple[CaseRow, ...]) -> list[dict[str, Any]]:
+    return [row.as_json() for row in rows]
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    values = {name: getattr(row, name) for name in row.__dataclass_fields__}
+    return {n: v.isoformat() if hasattr(v, "isoformat") else v for n, v in values.items()}
+
+
+_TEXT: Final = {"type": "string", "minLength": 1}
+_LISTS_DOC: Final[dict[str, Any]] = {
+    "parameters": parameters(
+        list=("Which list", {"type": "string", "enum": list(LISTS), "default": "open"}),
+        authority=("Of this owner", _TEXT),
+        receiver=("Handed over to this authority", _TEXT),
+        group=("This answer group's turn", _TEXT),
+        officer=("This officer's", _TEXT),
+        case_type=("Of this type", _TEXT),
+        level=("On this level", {"type": "string", "enum": [level.value for level in Level]}),
+        state=("In this state", {"type": "string", "enum": [word.value for word in CaseWord]}),
+        closed=("Closed ones alone", {"type": "boolean", "default": False}),
+        limit=(
+            "Rows of a page",
+            {"type": "integer", "minimum": 1, "maximum": PAGE_ROWS_MAX, "default": PAGE_ROWS},
+        ),
+        after=("`next` of the page before", _TEXT),
+    ),
+    "security": [{"token": []}],
+}
+
+
+def router(services: Services, gate: Gate) -> APIRouter:
+    """The routes of lists."""
+    routes = APIRouter(prefix="/api/v1", tags=["cases"])
+    lists = CaseLists(services, gate)
+
+    @routes.get(
+        "/cases",
+        summary="Work lists",
+        response_model=answers.CasePage,
+        openapi_extra=_LISTS_DOC,
+    )
+    async def listed(request: Request) -> Response:
+        return await lists.listed(request)
+
+    @routes.get(
+        "/cases/counts",
+        summary="How many open cases each of one's rooms has",
+        response_model=answers.CaseCounts,
+        openapi_extra={"security": [{"token": []}]},
+    )
+    async def counts(request: Request) -> Response:
+        return await lists.counts(request)
+
+    return routes
