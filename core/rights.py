@@ -70,6 +70,7 @@ class Deed(StrEnum):
     # the centre
     READ_QUEUES = "read_queues"
     READ_ALARMS = "read_alarms"
+    READ_STAFF_FIGURES = "read_staff_figures"
     READ_CATALOGUE = "read_catalogue"
     PROPOSE_CHANGE = "propose_change"
     APPROVE_CHANGE = "approve_change"
@@ -146,6 +147,10 @@ RIGHTS: Final[Mapping[Deed, Mapping[Role, Reach]]] = MappingProxyType(
         Deed.READ_QUEUES: _all(_STAFF, Reach.EVERYWHERE),
         # that a receipt is missing, since when and from whom; nothing of the matter
         Deed.READ_ALARMS: _all((Role.SHIFT_LEAD, Role.COORDINATOR), Reach.EVERYWHERE),
+        # figures of single agents: for those who lead and plan the work
+        Deed.READ_STAFF_FIGURES: _all(
+            (Role.SHIFT_LEAD, Role.COORDINATOR, Role.ANALYST), Reach.EVERYWHERE
+        ),
         Deed.READ_CATALOGUE: _all(_STAFF, Reach.EVERYWHERE),
         Deed.PROPOSE_CHANGE: _all(
             (Role.ADMINISTRATOR, Role.COMMUNICATOR, Role.CASE_OFFICER, Role.SHIFT_LEAD),
@@ -185,8 +190,8 @@ PURPOSES: Final[Mapping[Role, tuple[Purpose, ...]]] = MappingProxyType(
 PROGRAM_SCOPES: Final = frozenset(
     {
         Deed.RECORD_FACTS, Deed.WORK_CALL, Deed.WORK_SHIFT, Deed.REGISTER_CASE, Deed.RECEIVE_CASE,
-        Deed.READ_QUEUES, Deed.READ_CATALOGUE, Deed.READ_CASE_FIGURES, Deed.READ_WORK_LIST,
-        Deed.READ_CASE,
+        Deed.READ_QUEUES, Deed.READ_STAFF_FIGURES, Deed.READ_CATALOGUE, Deed.READ_CASE_FIGURES,
+        Deed.READ_WORK_LIST, Deed.READ_CASE,
     }
 )  # fmt: skip
 

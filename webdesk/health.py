@@ -12,11 +12,14 @@ from starlette.responses import Response
 from core.access import Deed
 from core.errors import KontaktcenterError
 from core.limits import STALE_AFTER_S
+from core.vocabulary import CASES_PREFIX
 from webdesk import answers
 from webdesk.gate import Gate
 from webdesk.metrics import CONTENT_TYPE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from webdesk.live import LiveFeed
     from webdesk.metrics import Metrics
     from webdesk.services import Services
@@ -85,9 +88,18 @@ async def _readiness(services: Services, feed: LiveFeed) -> dict[str, Any]:
         )
     return {
         "status": "degraded" if degraded else "ready",
-        "positions": services.node.positions(),
-        "read_models": await asyncio.to_thread(services.figures.positions),
+        "positions": _open(services.node.positions()),
+        "read_models": _open(await asyncio.to_thread(services.figures.positions)),
         "lag": lag,
         "age_s": age_s,
         "degraded": degraded,
+    }
+
+
+def _open(positions: Mapping[str, int]) -> dict[str, int]:
+    """Positions for whoever asks: how much an authority's cases move is its own matter (R53)."""
+    return {
+        shard: position
+        for shard, position in positions.items()
+        if not shard.startswith(CASES_PREFIX)
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -135,6 +136,10 @@ def router(services: Services, feed: LiveFeed) -> APIRouter:
     async def statistics(request: Request) -> Response:
         gate.require(request, Deed.READ_QUEUES)
         asked = parse_statistics(request.query_params)
+        if asked.by == "agent":
+            gate.require(request, Deed.READ_STAFF_FIGURES)
+        elif asked.by == "case_type":
+            asked = replace(asked, rooms=gate.rooms(request, Deed.READ_CASE_FIGURES))
         answer = dict(await asyncio.to_thread(services.figures.statistics, asked))
         published = await feed.now()
         answer["at"], answer["age_s"] = published.state["at"], published.state["age_s"]
