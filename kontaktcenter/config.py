@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from core.errors import Invalid
 from kontaktcenter.words import _
@@ -73,6 +74,12 @@ class Config:
     public_board: bool = False
     session_idle_s: float = 900.0
     session_life_s: float = 43_200.0
+    trusted_proxies: tuple[str, ...] = ()
+    sign_on_issuer: str | None = None
+    sign_on_client_id: str | None = None
+    sign_on_secret_file: Path | None = None
+    sign_on_name: str = "OpenID Connect"
+    sign_on_ca_file: Path | None = None
     target_service_level: float = 0.8
     target_within_s: float = 20.0
     file: Path | None = None
@@ -166,6 +173,14 @@ def _word(text: str) -> str:
     return text.strip()
 
 
+def _issuer(text: str) -> str:
+    parts = urlsplit(text)
+    near = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+    if parts.scheme not in ({"http", "https"} if near else {"https"}) or not parts.hostname:
+        raise ValueError(text)
+    return text
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(_word(name).lower() for name in text.split(","))
 
@@ -185,6 +200,12 @@ KEYS: Final = (
     Key("public_board", "KC_PUBLIC_BOARD", "true or false", _flag),
     Key("session_idle_s", "KC_SESSION_IDLE_S", "seconds from 60 to 86400", _number(60, 86_400)),
     Key("session_life_s", "KC_SESSION_LIFE_S", "seconds from 300 to 604800", _number(300, 604_800)),
+    Key("trusted_proxies", "KC_TRUSTED_PROXIES", "addresses, with commas between them", _names),
+    Key("sign_on_issuer", "KC_SIGN_ON_ISSUER", "an https address, without a query", _issuer),
+    Key("sign_on_client_id", "KC_SIGN_ON_CLIENT_ID", "the client's id at the issuer", _word),
+    Key("sign_on_secret_file", "KC_SIGN_ON_SECRET_FILE", "a file", _path),
+    Key("sign_on_name", "KC_SIGN_ON_NAME", "a name for people", _word),
+    Key("sign_on_ca_file", "KC_SIGN_ON_CA_FILE", "a file", _path),
     Key("target_service_level", "KC_TARGET_SERVICE_LEVEL", "a share from 0 to 1", _number(0, 1)),
     Key(
         "target_within_s",
@@ -243,6 +264,11 @@ def load(
     if values.get("facts_token") and values.get("facts_token_file"):
         raise ConfigError(
             _("facts_token and facts_token_file are both set: keep one"), key="facts_token"
+        )
+    if (values.get("sign_on_issuer") is None) != (values.get("sign_on_client_id") is None):
+        raise ConfigError(
+            _("sign_on_issuer and sign_on_client_id belong together: set both, or neither"),
+            key="sign_on_issuer",
         )
     return Config(**values, file=path, sources=sources)  # type: ignore[arg-type]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from core.errors import Unavailable
 from kontaktcenter import config as configuration
-from kontaktcenter import demo_mark, process_log, server, wiring, words
+from kontaktcenter import demo_accounts, demo_mark, process_log, server, wiring, words
 from kontaktcenter.config import ConfigError
 from kontaktcenter.demo_clock import DemoClock
 from kontaktcenter.demo_player import Player
@@ -38,6 +38,7 @@ def run(data: Path | None, *, port: int | None, speed: float, once: bool) -> int
     """
     config = configuration.load_demo(data, port)
     words.choose(config.language)
+    server.require_loopback(config, insecure=False)
     process_log.begin()
     demo_mark.claim(config)
     return asyncio.run(_serve(config, speed, once=once))
@@ -49,7 +50,10 @@ async def _serve(config: Config, speed: float, *, once: bool) -> int:
     with Terminal() as terminal, contextlib.closing(listener):
         async with wiring.opened(config, clock, out=terminal) as house:
             clock.begin_after(await asyncio.to_thread(_last_time, house))
-            app = wiring.web_app(house, server.facts_token(config), demo_note=_note(speed))
+            await house.node.propose_many(demo_accounts.drafts(house.directory(), clock()))
+            people = tuple(person for person, _grant in demo_accounts.people(house.directory()))
+            token = server.facts_token(config)
+            app = wiring.web_app(house, token, _note(speed), people)
             web = server.WebServer(app, lambda: _announce(config, listener, speed))
             player = asyncio.create_task(_play(house, clock, web, once=once))
             try:

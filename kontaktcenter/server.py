@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
-from core.errors import Corrupt, Unavailable
+from core.errors import Unavailable
 from kontaktcenter import demo_mark, process_log, wiring
 from kontaktcenter.config import ConfigError
 from kontaktcenter.edge import Exit
+from kontaktcenter.secret_file import read_secret
 from kontaktcenter.terminal import Terminal
 from kontaktcenter.words import _
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from fastapi import FastAPI
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 _GRACE_S: Final = 3  # open streams are cut after this
 _TOKEN_FILE: Final = "facts.token"  # noqa: S105 -- a file's name
 _TOKEN_BYTES: Final = 24
-_OTHERS: Final = 0o077
 
 
 def run(config: Config, *, insecure: bool) -> int:
@@ -135,28 +134,13 @@ def facts_token(config: Config) -> str:
     if config.facts_token is not None:
         return config.facts_token
     if config.facts_token_file is not None:
-        return _read_token(config.facts_token_file)
+        return read_secret(config.facts_token_file, "facts_token_file")
     path = config.data / _TOKEN_FILE
     with contextlib.suppress(FileExistsError):
         made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(made, "w", encoding="ascii") as file:
             file.write(secrets.token_urlsafe(_TOKEN_BYTES) + "\n")
-    return _read_token(path)
-
-
-def _read_token(path: Path) -> str:
-    try:
-        token = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as e:
-        said = _("facts_token_file: {file} cannot be read: {why}").format(file=path, why=e)
-        raise ConfigError(said, key="facts_token_file") from e
-    if path.stat().st_mode & _OTHERS:
-        said = _("the token {file} can be read by others: run chmod 600 on it")
-        raise Corrupt(said.format(file=path))
-    if not token:
-        said = _("the token {file} is empty: remove the file and start again")
-        raise Corrupt(said.format(file=path))
-    return token
+    return read_secret(path, "facts_token_file")
 
 
 class _Uvicorn(uvicorn.Server):

@@ -15,29 +15,32 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from core.application import Application
 from core.commit import Clock
 from core.errors import InUse, KontaktcenterError, NotFound, Unavailable
 from core.eventlog.accounts import AccountsFollower
+from core.eventlog.attachments import Attachments
 from core.eventlog.directory import DirectoryFollower
 from core.eventlog.node import Node, NodeSettings
 from core.eventlog.parts import sqlite_path
 from core.eventlog.product import product_events
 from core.read_log import ChainedReadLog
-from kontaktcenter import __version__, catalogue
+from kontaktcenter import __version__, catalogue, sign_in_parts
 from kontaktcenter.config import Config
 from kontaktcenter.dispatch import endless, perform
 from kontaktcenter.edge import unforeseen
 from kontaktcenter.local_socket import NAME, LocalServer
 from kontaktcenter.look_chain import chain_of
 from kontaktcenter.out import Silent
+from kontaktcenter.privacy_desk import PrivacyDesk, Surroundings
+from kontaktcenter.processes import Receipts
 from kontaktcenter.words import _
 from projections.queue_entries import QueueEntries
 from projections.read_models import ReadModels, all_projections
 from projections.runner import Runner
 from webdesk.app import create_app
 from webdesk.figures import ReadFigures
-from webdesk.services import Services, Target
-from webdesk.sessions import Sessions, SessionTimes
+from webdesk.services import DemoPerson, Services, Target
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from core.access import Asker
     from kontaktcenter.out import Out
 
+ATTACHMENTS: Final = "attachments"  # the folder of the files of cases, in the data folder
 _MOMENT_S: Final = 2.0
 _SESSION_BYTES: Final = 8
 _LOG = structlog.get_logger("kontaktcenter.wiring")
@@ -69,6 +73,8 @@ class House:
     read_models: ReadModels
     read_log: ChainedReadLog
     accounts: AccountsFollower
+    privacy: PrivacyDesk
+    receipts: Receipts
 
     def asker(self, account: str) -> Asker:
         """Who acts, where an operator on this machine says `--as ACCOUNT`. Raises: NotFound."""
@@ -144,7 +150,10 @@ async def opened(
     """
     tell = (out or Silent()).progress
     with held(config), _folder(config) as folder:
-        settings = NodeSettings(config.log, folder, clock, secret_file=config.master_key_file)
+        settings = NodeSettings(
+            config.log, folder, clock, secret_file=config.master_key_file,
+            protected_file=config.protected_key_file,
+        )  # fmt: skip
         node = await Node.open(settings, tell, wait_for_index=not live)
         taxonomy: asyncio.Task[None] | None = None
         try:
@@ -156,19 +165,65 @@ async def opened(
             async with _read_models(node, folder, live=live) as (runner, read_models):
                 if not live:  # somebody waits for them
                     runner.on_change(partial(_moved, node, tell))
-                async with _looking(node, folder, clock) as read_log:
+                receipts = Receipts(node, clock)
+                async with (
+                    _looking(node, folder, clock) as read_log,
+                    _going_on(receipts, live=live),
+                ):
                     directory = DirectoryFollower(node, clock)
                     accounts = AccountsFollower(node)
-                    house = House(
-                        config, clock, node, directory, runner, read_models, read_log, accounts
+                    around = Surroundings(
+                        node,
+                        Application(node, directory, product_events(node)),
+                        directory,
+                        clock,
+                        Attachments(folder / ATTACHMENTS),
+                        runner,
+                        read_models,
+                        read_log,
                     )
-                    async with _listening(house):
+                    privacy = PrivacyDesk(around)
+                    house = House(
+                        config,
+                        clock,
+                        node,
+                        directory,
+                        runner,
+                        read_models,
+                        read_log,
+                        accounts,
+                        privacy,
+                        receipts,
+                    )
+                    async with _made_good(privacy, live=live), _listening(house):
                         yield house
         finally:
             if taxonomy is not None:
                 taxonomy.cancel()
                 await asyncio.gather(taxonomy, return_exceptions=True)
             await node.close()
+
+
+@contextlib.asynccontextmanager
+async def _made_good(privacy: PrivacyDesk, *, live: bool) -> AsyncIterator[None]:
+    """What an earlier process left half done of erasures is finished, beside all other work."""
+    if not live:
+        await privacy.erasures.carry_out()
+        yield
+        return
+    task = asyncio.ensure_future(_begin(privacy))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _begin(privacy: PrivacyDesk) -> None:
+    try:
+        await privacy.begin()
+    except KontaktcenterError as e:
+        _LOG.error("erasures.failed", error=e.message)  # in the background nobody awaits it
 
 
 @contextlib.asynccontextmanager
@@ -180,6 +235,18 @@ async def _looking(node: Node, data: Path, clock: Clock) -> AsyncIterator[Chaine
         yield read_log
     finally:
         await read_log.close()
+
+
+@contextlib.asynccontextmanager
+async def _going_on(receipts: Receipts, *, live: bool) -> AsyncIterator[None]:
+    """The processes of a live house, which end before its node does."""
+    task = asyncio.ensure_future(receipts.run()) if live else None
+    try:
+        yield
+    finally:
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 async def _taxonomy(node: Node, config: Config, clock: Clock) -> None:
@@ -213,7 +280,8 @@ async def _read_models(
     node: Node, data: Path, *, live: bool
 ) -> AsyncIterator[tuple[Runner, ReadModels]]:
     folder = data / "projections"
-    runner = await asyncio.to_thread(Runner, node, folder, all_projections())
+    projections = all_projections(node.keyring.by_id)
+    runner = await asyncio.to_thread(Runner, node, folder, projections)
     for name in ahead(runner, node):
         await asyncio.to_thread(runner.rebuild, name)
     read_models = ReadModels(folder)
@@ -243,14 +311,12 @@ async def _listening(house: House) -> AsyncIterator[None]:
         await local.stop()
 
 
-def _sessions(config: Config) -> Sessions:
-    """Who has signed in; a session lives in real time, whatever clock a demo has."""
-    path = None if log_path(config) is None else config.data / "sessions.db"
-    times = SessionTimes(config.session_idle_s, config.session_life_s)
-    return Sessions(path, real_clock, os.urandom, times)
-
-
-def web_app(house: House, facts_token: str, demo_note: str | None = None) -> FastAPI:
+def web_app(
+    house: House,
+    facts_token: str,
+    demo_note: str | None = None,
+    demo_people: tuple[DemoPerson, ...] = (),
+) -> FastAPI:
     """The board and the API on an open house. Raises: Unavailable where it was never built."""
     config = house.config
     target = Target(config.target_service_level, config.target_within_s)
@@ -262,8 +328,11 @@ def web_app(house: House, facts_token: str, demo_note: str | None = None) -> Fas
         clock=house.clock,
         version=__version__,
         accounts=house.accounts,
-        sessions=_sessions(config),
+        sessions=sign_in_parts.sessions(config, real_clock, keep=log_path(config) is not None),
         public_board=config.public_board,
+        trusted_proxies=config.trusted_proxies,
+        sign_on=sign_in_parts.sign_on(config),
+        demo_people=demo_people,
         facts_token=facts_token,
         language=config.language,
         demo_note=demo_note,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import uvicorn
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 from given import TAXONOMY, city
 
@@ -30,6 +31,7 @@ from projections.runner import Runner
 from webdesk.app import create_app
 from webdesk.authentication import TOKEN_HEADER
 from webdesk.figures import ReadFigures
+from webdesk.passwords import Passwords
 from webdesk.services import Services, Target
 from webdesk.sessions import COOKIE, Sessions, SessionTimes, token_of
 
@@ -124,10 +126,11 @@ async def web_house(
     drafts = read_taxonomy(TAXONOMY.read_text(encoding="utf-8"), NOON - timedelta(days=1))
     await node.propose_many(drafts)
     await node.settle()
-    runner = Runner(node, folder / "projections", all_projections())
+    runner = Runner(node, folder / "projections", all_projections(node.keyring.by_id))
     models = ReadModels(folder / "projections")
     await asyncio.to_thread(runner.catch_up)
     events = product_events(node)
+    more.setdefault("passwords", Passwords(os.urandom, PasswordHasher(1, 8, 1)))
     more.setdefault("sessions", Sessions(None, clock, os.urandom, ENDLESS))
     more.setdefault("read_log", ChainedReadLog(node, events, clock, "house", "1"))
     more.setdefault("models", models)

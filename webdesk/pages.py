@@ -22,10 +22,11 @@ from webdesk.translations import LANGUAGES, catalogue, choose_language
 from webdesk.words import formulas, script_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from webdesk.live import LiveFeed
     from webdesk.services import Services
+    from webdesk.who import WhoIs
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 
@@ -51,10 +52,15 @@ def environments() -> dict[str, Environment]:
     return found
 
 
-def router(services: Services, feed: LiveFeed, openapi: Callable[[], dict[str, Any]]) -> APIRouter:
+def router(
+    services: Services,
+    feed: LiveFeed,
+    openapi: Callable[[], dict[str, Any]],
+    who_is: WhoIs,
+    templates: Mapping[str, Environment],
+) -> APIRouter:
     """The routes of the pages; `openapi` gives the API's description."""
     routes = APIRouter(include_in_schema=False)
-    templates = environments()
     gate = Gate(services)
 
     def language_of(request: Request) -> str:
@@ -83,6 +89,7 @@ def router(services: Services, feed: LiveFeed, openapi: Callable[[], dict[str, A
             zone=str(services.zone),
             stale_after_s=STALE_AFTER_S,
             version=services.version,
+            who=who_is.of(request),
         )  # fmt: skip
         return _page(html, language)
 
@@ -90,7 +97,11 @@ def router(services: Services, feed: LiveFeed, openapi: Callable[[], dict[str, A
     async def api_docs(request: Request) -> Response:
         gate.require(request, Deed.READ_CATALOGUE)
         language = language_of(request)
-        html = templates[language].get_template("api_docs.html").render(api=openapi())
+        html = (
+            templates[language]
+            .get_template("api_docs.html")
+            .render(api=openapi(), who=who_is.of(request))
+        )
         return _page(html, language)
 
     @routes.get("/api/v1/openapi.json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
@@ -16,6 +17,7 @@ from core.errors import Unavailable
 from core.looks import ReadLog, Seen
 from core.taxonomy import Directory
 from projections.read_models import ReadModels
+from webdesk.passwords import Passwords
 from webdesk.sessions import Sessions
 
 if TYPE_CHECKING:
@@ -82,6 +84,26 @@ class Target:
     wait_s_alarm: float = 120.0
 
 
+@dataclass(frozen=True, slots=True)
+class DemoPerson:
+    """Somebody of the demo, who may be signed in as with one click. `role` groups them."""
+
+    account: str
+    name: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignOnSettings:
+    """An OpenID Connect provider. `name` stands on its button; `ca_file` holds its own CA."""
+
+    issuer: str
+    client_id: str
+    secret: str | None = field(repr=False)
+    name: str
+    ca_file: str | None = None
+
+
 class NoReadLog:
     """No read log was wired: nothing about a person can be shown."""
 
@@ -122,6 +144,11 @@ class Services:
     zone: tzinfo = _STOCKHOLM
     hosts: tuple[str, ...] = ()
     public_board: bool = False
+    trusted_proxies: tuple[str, ...] = ()
+    entropy: Callable[[int], bytes] = field(default=os.urandom, repr=False)
+    passwords: Passwords | None = field(default=None, repr=False)
+    sign_on: SignOnSettings | None = field(default=None, repr=False)
+    demo_people: tuple[DemoPerson, ...] = ()
     read_log: ReadLog = field(default_factory=NoReadLog)
     models: ReadModels | None = None
 

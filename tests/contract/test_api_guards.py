@@ -37,7 +37,7 @@ async def test_every_page_answers_with_the_headers_of_a_careful_server(house: We
         assert answer.headers["content-security-policy"].startswith("default-src 'self'")
         assert "unsafe" not in answer.headers["content-security-policy"]
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["referrer-policy"] == "same-origin"
         assert "cache-control" in answer.headers
 
 
