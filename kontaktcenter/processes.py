@@ -25,7 +25,7 @@ from core.cases import (
     HandoverReceiptNoted,
     HandoverSilent,
 )
-from core.commit import Draft, Happened
+from core.commit import Accepted, Draft, Happened
 from core.errors import KontaktcenterError
 from core.eventlog.codec import decode_event
 from core.limits import NUMBER_MAX, PROJECTION_BATCH_COMMITS
@@ -69,7 +69,7 @@ class Receipts:
     """
 
     def __init__(self, node: Node, clock: Clock) -> None:
-        self._node, self._clock = node, clock
+        self.node, self._clock = node, clock
         self._seen: dict[str, int] = {}
         self._awaited: dict[_Key, _Awaited] = {}
         self._due: list[tuple[datetime, _Key]] = []
@@ -88,19 +88,19 @@ class Receipts:
         """Follow and tell, until cancelled. What goes wrong is logged and tried again."""
         while True:
             try:
-                await self._node.settle()
+                await self.node.settle()
                 await asyncio.to_thread(self.follow)
                 await self.tell()
             except KontaktcenterError as e:
                 _LOG.warning("receipts.delayed", why=type(e).__name__)
                 await asyncio.sleep(_AGAIN_S)
                 continue
-            await self._node.changed(self._beyond(), self._sleep_s())
+            await self.node.changed(self._beyond(), self._sleep_s())
             await asyncio.sleep(_BREATH_S)
 
     def follow(self) -> None:
         """Read what is new in the books of cases. Blocking."""
-        for shard, upto in self._node.positions().items():
+        for shard, upto in self.node.positions().items():
             if shard.startswith(CASES_PREFIX):
                 self._read(shard, upto)
 
@@ -122,18 +122,19 @@ class Receipts:
 
     async def _tell(self, stream: str, now: datetime) -> int:
         state = CASES.initial
-        for recorded in self._node.load(stream):
+        for recorded in self.node.load(stream):
             state = CASES.evolve(state, recorded)
-        found = overdue(stream, state, now)
-        if found:
-            await self._node.propose_many([_draft(stream, one) for one in found])
-            _LOG.warning("receipts.missing", authority=state.authority, count=len(found))
-        return len(found)
+        drafts = [_draft(stream, one) for one in overdue(stream, state, now)]
+        answers = await self.node.propose_many(drafts)
+        told = sum(isinstance(answer.verdict, Accepted) for answer in answers)
+        if told:  # and not another node, or this one before it was stopped
+            _LOG.warning("receipts.missing", authority=state.authority, count=told)
+        return told
 
     def _read(self, shard: str, upto: int) -> None:
         after = self._seen.get(shard, 0)
         while after < upto:
-            batch = self._node.read(shard, after, PROJECTION_BATCH_COMMITS)
+            batch = self.node.read(shard, after, PROJECTION_BATCH_COMMITS)
             for fed in batch:
                 self._take(fed)
             after = batch[-1].position if batch else upto
@@ -175,7 +176,7 @@ class Receipts:
         """What `changed` is to wait beyond: books that are not of cases never wake us."""
         return {
             shard: self._seen.get(shard, 0) if shard.startswith(CASES_PREFIX) else NUMBER_MAX
-            for shard in self._node.positions()
+            for shard in self.node.positions()
         }
 
     def _sleep_s(self) -> float:

@@ -340,6 +340,7 @@ def web_app(
         hosts=(config.host, *config.hosts),
         read_log=house.read_log,
         models=house.read_models,
+        receipts=house.receipts,
     )
     try:
         return create_app(services)

@@ -56,7 +56,9 @@ def router(services: Services, feed: LiveFeed, metrics: Metrics) -> APIRouter:
             state = None  # the other figures still tell a monitor that something is wrong
         parked = sum((await asyncio.to_thread(services.figures.parked)).values())
         lag = await asyncio.to_thread(feed.lag)
-        text = metrics.exposition(state, lag=lag, parked=parked, clients=feed.clients)
+        text = metrics.exposition(
+            state, lag=lag, parked=parked, clients=feed.clients, receipts=services.receipts
+        )
         return Response(text, media_type=CONTENT_TYPE)
 
     return routes

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from core.commit import Verdict
+    from webdesk.services import Receipts
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 _BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
@@ -33,6 +34,12 @@ class Metrics:
         )
         self._streams = self._gauge("sse_clients", "Clients that watch the stream")
         self._age = self._gauge("board_age_seconds", "How old the figures of the board are")
+        self._awaited = self._gauge(
+            "receipts_waiting", "Hand-overs and complaints that wait for their receipt"
+        )
+        self._silent = self._gauge(
+            "receipts_overdue", "Those of them whose receipt should have come by now"
+        )
         self._commits = self._counter("commits", "Commits judged for a request", "verdict")
         self._facts = self._counter("facts", "Facts taken in over HTTP", "status")
         self._requests = self._counter(
@@ -64,9 +71,18 @@ class Metrics:
         self._facts.labels(status).inc()
 
     def exposition(
-        self, state: Mapping[str, Any] | None, *, lag: int, parked: int, clients: int
+        self,
+        state: Mapping[str, Any] | None,
+        *,
+        lag: int,
+        parked: int,
+        clients: int,
+        receipts: Receipts | None = None,
     ) -> bytes:
         """All of it in Prometheus's text format; `state` is the situation, where there is one."""
+        if receipts is not None:
+            self._awaited.set(receipts.waiting)
+            self._silent.set(receipts.silent)
         if state is not None:
             self._waiting.set(state["total"]["waiting"])
             self._longest.set(state["total"]["longest_wait_s"] or 0)

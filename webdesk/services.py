@@ -118,6 +118,20 @@ class NoReadLog:
         raise Unavailable("there is no read log", neighbour="read_log")
 
 
+class Receipts(Protocol):
+    """What waits for a receipt, in number; safe from any thread."""
+
+    @property
+    def waiting(self) -> int:
+        """How many hand-overs and complaints wait for their receipt."""
+        ...
+
+    @property
+    def silent(self) -> int:
+        """How many of them should have had it."""
+        ...
+
+
 @dataclass(frozen=True)
 class Services:
     """Everything that `create_app` needs.
@@ -151,6 +165,7 @@ class Services:
     demo_people: tuple[DemoPerson, ...] = ()
     read_log: ReadLog = field(default_factory=NoReadLog)
     models: ReadModels | None = None
+    receipts: Receipts | None = None
 
     @property
     def read_models(self) -> ReadModels:
