@@ -197,6 +197,14 @@ class CasePage(BaseModel):
     as_of: dict[str, int]
 
 
+class CaseHits(BaseModel):
+    """What a search found, the best first; `more`: there was more than was asked for."""
+
+    rows: list[dict[str, Any]]
+    more: bool
+    as_of: dict[str, int]
+
+
 class CaseCounts(BaseModel):
     """Counts of open cases, a row for each of one's own rooms that has any."""
 

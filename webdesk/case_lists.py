@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
+import msgspec
 from fastapi import APIRouter
 from starlette.requests import Request  # noqa: TC002 -- FastAPI reads annotations
 from starlette.responses import Response  # noqa: TC002 -- FastAPI reads annotations
 
 from core.access import Deed, sight
+from core.looks import Seen
 from core.vocabulary import Level
+from projections.case_search_queries import HITS_MAX, search_cases
 from projections.case_standing import CALLBACK, COMPLAINT, HANDOVER, QUESTION, CaseWord
 from projections.case_wait_queries import WaitQuery, waiting
 from projections.case_work_queries import WorkQuery, my_registered, work_counts, work_list
 from webdesk import answers
+from webdesk.bodies import decode, read_body
+from webdesk.case_bodies import Name
+from webdesk.desk import body_doc
 from webdesk.even_time import hold
-from webdesk.paging import PAGE_ROWS, PAGE_ROWS_MAX, Asked, page, parameters
+from webdesk.paging import PAGE_ROWS, PAGE_ROWS_MAX, Asked, in_sight, page, parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,6 +47,13 @@ _NEEDS: Final[Mapping[str, str]] = {
 LISTS: Final = ("open", "mine", "registered", *_NEEDS, "registrar", "overdue", *_WAITS)
 _FILTERS: Final = ("authority", "receiver", "group", "officer", "case_type", "level", "state")
 _WORK: Final = ("list", *_FILTERS, "closed", "limit", "after")
+
+
+class Search(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Body of `POST /api/v1/cases/search`. What people search for is no matter for an address."""
+
+    text: Name
+    limit: Annotated[int, msgspec.Meta(ge=1, le=HITS_MAX)] = 20
 
 
 class CaseLists:
@@ -88,6 +101,23 @@ class CaseLists:
         found = await self._of(work_counts, seen, self._services.clock())
         return answers.json_answer({"rows": [_plain(row) for row in found]})
 
+    async def search(self, request: Request) -> Response:
+        """What is found in the asker's rooms; a look at each case is recorded first."""
+        hold(request)
+        self._gate.require(request, Deed.SEARCH_CASES)
+        body = decode(await read_body(request), Search)
+        seen = self._gate.sight(request, Deed.SEARCH_CASES)
+        found = await self._of(search_cases, seen, body.text, most=body.limit, texts=True)
+        looks = [Seen(case=hit.row.stream) for hit in found.hits]
+        await self._gate.look(request, Deed.SEARCH_CASES, looks)
+        return answers.json_answer(
+            {
+                "rows": [hit.as_json() for hit in found.hits],
+                "more": found.more,
+                "as_of": in_sight(found.as_of, seen.rooms),
+            }
+        )
+
     async def _registered(self, request: Request, asked: Asked) -> Response:
         """What the asker registered and nobody has taken over, in any room."""
         asker = self._gate.known(request)
@@ -106,9 +136,9 @@ class CaseLists:
         found = await self._of(waiting, seen, query, self._services.clock(), asked.rows)
         return answers.json_answer(page((row.as_json() for row in found), None, {}, ()))
 
-    async def _of(self, query: Callable[..., Any], *given: Any) -> Any:
+    async def _of(self, query: Callable[..., Any], *given: Any, **named: Any) -> Any:
         """Ask the read models, in a worker thread. Raises: Invalid, Unavailable."""
-        return await asyncio.to_thread(partial(query, self._services.read_models, *given))
+        return await asyncio.to_thread(partial(query, self._services.read_models, *given, **named))
 
 
 def _rows(rows: tuple[CaseRow, ...]) -> list[dict[str, Any]]:
@@ -164,5 +194,14 @@ def router(services: Services, gate: Gate) -> APIRouter:
     )
     async def counts(request: Request) -> Response:
         return await lists.counts(request)
+
+    @routes.post(
+        "/cases/search",
+        summary="Search in one's own rooms: number, words, parts of words",
+        response_model=answers.CaseHits,
+        openapi_extra={**answers.LOOKED_AT, **body_doc(Search)},
+    )
+    async def search(request: Request) -> Response:
+        return await lists.search(request)
 
     return routes

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from webdesk.metrics import Metrics
     from webdesk.services import Services
 
-__all__ = ["KEY_CHARS_MAX", "CommandsDesk", "documented", "expected_version"]
+__all__ = ["KEY_CHARS_MAX", "CommandsDesk", "body_doc", "documented", "expected_version"]
 
 KEY_CHARS_MAX: Final = 200  # of an Idempotency-Key
 _ETAG: Final = re.compile('"[0-9]{1,15}"')
@@ -149,13 +149,18 @@ def expected_version(request: Request) -> int | None:
 
 def documented(shape: type[Any], *, if_match: bool = False) -> dict[str, Any]:
     """What OpenAPI is told of a command's route: its body, its headers, that it needs rights."""
-    schema = msgspec.json.schema(shape)
-    found = schema.get("$defs", {}).get(shape.__name__, schema)
     return {
-        "requestBody": {"content": {"application/json": {"schema": found}}, "required": True},
+        **body_doc(shape),
         "parameters": [_KEY, _IF_MATCH] if if_match else [_KEY],
         "security": [{"token": []}],
     }
+
+
+def body_doc(shape: type[Any]) -> dict[str, Any]:
+    """What OpenAPI is told of a body: the schema of `shape`."""
+    schema = msgspec.json.schema(shape)
+    found = schema.get("$defs", {}).get(shape.__name__, schema)
+    return {"requestBody": {"content": {"application/json": {"schema": found}}, "required": True}}
 
 
 _KEY: Final[dict[str, Any]] = {
