@@ -22,6 +22,7 @@ from core.account_rules import ACCOUNTS
 from core.call_rules import CALLS
 from core.calls import without_caller
 from core.case_rules import CASES
+from core.change_rules import CATALOGUE
 from core.commit import Accepted, Answer, Draft, Fork, Happened, Recorded, attempt_id, first_of
 from core.erasure import ERASURES
 from core.errors import Corrupt, Invalid, Refused, Stale
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 State = TypeVar("State")
 DirectoryNow = Callable[[], "Directory"]
 DECIDERS: Final[Mapping[str, Decider[Any]]] = MappingProxyType(
-    {decider.name: decider for decider in (ACCOUNTS, CALLS, CASES, ERASURES, SHIFTS)}
+    {decider.name: decider for decider in (ACCOUNTS, CALLS, CASES, CATALOGUE, ERASURES, SHIFTS)}
 )
 
 

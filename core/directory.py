@@ -80,10 +80,10 @@ class Directory:
             event, at, by = _told(item)
             if isinstance(event, EntrySet | EntryRemoved):
                 rows = versions.setdefault(event.section, {})
-                rows[event.key] = _with(rows.get(event.key, ()), event, at)
+                rows[event.key] = with_version(rows.get(event.key, ()), event, at)
                 pending.pop(event.change or "", None)
             elif isinstance(event, ChangeProposed):
-                pending[event.change] = _change(event, at, by)
+                pending[event.change] = change_of(event, at, by)
             elif isinstance(event, ChangeRefused):
                 pending.pop(event.change, None)
             else:
@@ -199,10 +199,21 @@ class Directory:
         found: list[AnswerGroup | None] = []
         for row in [row for row in numbers if self.is_valid(row)] or numbers:
             target = str(row.get("target", ""))
-            menu = self.rows("ivr").get(target)
-            names = [target] if menu is None else _choices(menu, ivr_choice)
-            found += [self.group(name) for name in names]
+            found += [self.group(name) for name in self._leads_to(target, ivr_choice, set())]
         return [group for group in found if group is not None]
+
+    def _leads_to(self, target: str, key: str | None, seen: set[str]) -> list[str]:
+        """The groups behind a group's or a menu's id; a menu within a menu may lead anywhere."""
+        menu = self.rows("ivr").get(target)
+        if menu is None:
+            return [target]
+        if target in seen:
+            return []
+        seen.add(target)
+        found: list[str] = []
+        for name in _choices(menu, key):
+            found += self._leads_to(name, None, seen)
+        return found
 
     def is_valid(self, row: Mapping[str, object]) -> bool:
         """Whether a row with `valid_from` and `valid_to` (the last day) is valid today."""
@@ -294,7 +305,7 @@ def _told(item: Event | Recorded) -> tuple[Event, datetime, str]:
     return item, ALWAYS, ""
 
 
-def _with(
+def with_version(
     before: tuple[EntryVersion, ...], event: EntrySet | EntryRemoved, at: datetime
 ) -> tuple[EntryVersion, ...]:
     """The versions with one more, which never takes effect before anything that was recorded."""
@@ -308,7 +319,8 @@ def _with(
     return (*before[:place], new, *before[place:])
 
 
-def _change(event: ChangeProposed, at: datetime, by: str) -> Change:
+def change_of(event: ChangeProposed, at: datetime, by: str) -> Change:
+    """The proposal that waits, after its event."""
     return Change(
         id=event.change,
         section=event.section,
@@ -317,6 +329,7 @@ def _change(event: ChangeProposed, at: datetime, by: str) -> Change:
         fields=None if event.withdraw else event.fields,
         proposed_by=by,
         proposed_at=at,
+        base=event.base,
         effective_from=event.effective_from,
         decision=event.decision,
         note=event.note,
@@ -329,10 +342,12 @@ def _midnight(day: date) -> datetime:
 
 
 def _choices(menu: Mapping[str, object], key: str | None) -> list[str]:
-    """The groups that a menu leads to by `key`; all of them where it is not known."""
+    """The groups and menus that `key` leads to; all of them where it is not known."""
     options = menu.get("options")
     rows = [o for o in options if isinstance(o, dict)] if isinstance(options, list) else []
-    chosen = [str(o.get("group", "")) for o in rows if key is None or o.get("key") == key]
+    chosen = [
+        str(o.get("group", o.get("ivr", ""))) for o in rows if key is None or o.get("key") == key
+    ]
     return chosen if chosen and key is not None else [*chosen, str(menu.get("default", ""))]
 
 

@@ -55,7 +55,8 @@ class ChangeProposed(Event):
     """Somebody proposed a change that its owner has to approve (R45).
 
     `change` is the proposal's id, `owner` the authority, `fields` the whole row as it would be;
-    `withdraw` proposes to withdraw the entry instead.
+    `withdraw` proposes to withdraw the entry instead. `base` is how often the entry had been
+    changed when it was proposed: a later change makes the proposal out of date.
     """
 
     TOPIC: ClassVar[str] = "catalogue.change_proposed"
@@ -65,6 +66,7 @@ class ChangeProposed(Event):
     owner: str
     fields: dict[str, object] = field(default_factory=dict)
     withdraw: bool = False
+    base: int = 0
     effective_from: datetime | None = None
     decision: str | None = None
     note: str | None = None
@@ -109,6 +111,7 @@ class Change:
     fields: Row | None
     proposed_by: str
     proposed_at: datetime
+    base: int = 0
     effective_from: datetime | None = None
     decision: str | None = None
     note: str | None = None
