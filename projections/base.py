@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,4 +72,21 @@ class Projection(Protocol):
 
     def forget(self) -> None:
         """Drop whatever is cached of the file: it was rolled back, or is another."""
+        ...
+
+
+@runtime_checkable
+class HoldsClearText(Protocol):
+    """A projection whose file holds personal text: what is taken out leaves no byte behind."""
+
+    def removed(self, db: Database) -> bool:
+        """Whether something was taken out that may still be somewhere in the file."""
+        ...
+
+    def scrub(self, db: Database) -> None:
+        """Leave nothing of it in the file; cheap where nothing was taken out.
+
+        Outside of any transaction; the write-ahead log is emptied afterwards. Raises: sqlite3.Error
+        where it cannot be done now.
+        """
         ...

@@ -27,14 +27,23 @@ SQL_ROW: Final = """
     LEFT JOIN types t ON t.code = c.case_type AND t.version = c.type_version
     LEFT JOIN steps s ON s.code = c.case_type AND s.version = c.type_version AND s.n = c.step
 """
-# What `core.access.Sight` says, of a case `c`. Rooms are looked up by the asker's own, so that the
-# time it takes tells nothing of others'.
-SQL_IN_SIGHT: Final = """
-    c.id IN (SELECT r."case" FROM rooms r WHERE r.room IN (SELECT value FROM json_each(:rooms)))
-    AND c.authority NOT IN (SELECT value FROM json_each(:closed))
+# What `core.access.Sight` says, of a case `c`.
+_SQL_OPENED: Final = """
+    c.authority NOT IN (SELECT value FROM json_each(:closed))
     AND (NOT c.protected OR EXISTS (SELECT 1 FROM rooms p WHERE p."case" = c.id
         AND p.room IN (SELECT value FROM json_each(:protected))))
 """
+SQL_IN_SIGHT: Final = f"""
+    EXISTS (SELECT 1 FROM rooms r WHERE r."case" = c.id
+        AND r.room IN (SELECT value FROM json_each(:rooms))) AND {_SQL_OPENED}
+"""
+# The same for lists, which begin with the asker's own rooms: the time that it takes tells nothing
+# of others'. `live` cases are open, or something is still awaited in them.
+SQL_LIVE_IN_SIGHT: Final = f"""
+    c.id IN (SELECT r."case" FROM rooms r WHERE r.live
+        AND r.room IN (SELECT value FROM json_each(:rooms))) AND {_SQL_OPENED}
+"""
+SQL_ALL_IN_SIGHT: Final = SQL_LIVE_IN_SIGHT.replace("r.live", "1")
 
 
 @dataclass(frozen=True, slots=True)

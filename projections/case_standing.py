@@ -94,9 +94,12 @@ class Standing(msgspec.Struct):
     callers: dict[str, int] = {}
     waits: list[Wait] = []
 
-    def open_waits(self, kind: str) -> list[Wait]:
-        """What of a kind is still waited for."""
-        return [wait for wait in self.waits if wait.kind == kind and wait.done_us is None]
+    @property
+    def live(self) -> bool:
+        """Whether the case is open, or something is still awaited in it."""
+        if self.state.outcome is None:
+            return True
+        return any(wait.done_us is None and wait.kind != QUESTION for wait in self.waits)
 
 
 def follow(standing: Standing, recorded: Recorded) -> None:

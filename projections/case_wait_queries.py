@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from core.errors import Invalid
 from projections.case_rows import (
-    SQL_IN_SIGHT,
+    SQL_LIVE_IN_SIGHT,
     SQL_ROW,
     CaseRow,
     case_row,
@@ -36,7 +36,7 @@ _SQL_WAIT: Final = f"""
         w.officer AS wait_officer, w.due_us AS wait_due_us, w.receipt, w.receipt_us, w.done_us,
         w.silent, w.safety, x.*
     FROM waits w JOIN ({SQL_ROW}) x ON x.id = w."case" JOIN cases c ON c.id = w."case"
-    WHERE w.kind = :kind AND w.done_us IS NULL AND {SQL_IN_SIGHT}
+    WHERE w.kind = :kind AND w.done_us IS NULL AND {SQL_LIVE_IN_SIGHT}
 """
 
 

@@ -82,7 +82,7 @@ _CASES: Final = Upsert("cases", tuple(_COLUMNS), ("id",))
 _WAITS: Final = Upsert(
     "waits", tuple(f'"{name}"' for name in _WAIT_COLUMNS), ('"case"', '"kind"', '"key"')
 )
-_ROOMS: Final = Upsert("rooms", ("room", '"case"', "open"), ("room", '"case"'))
+_ROOMS: Final = Upsert("rooms", ("room", '"case"', "live"), ("room", '"case"'))
 _CALLERS: Final = Upsert("callers", ("caller_ref", '"case"', "at_us"), ("caller_ref", '"case"'))
 _SQL_LOAD: Final = (
     "SELECT id, stream, standing FROM cases WHERE stream IN (SELECT value FROM json_each(?))"
@@ -97,11 +97,13 @@ def m001_work(db: Database) -> None:
     cases = db.table("cases").create(_COLUMNS, pk="id")
     cases.create_index(["stream"], unique=True)
     cases.create_index(["number"])
+    cases.create_index(["registry_number"])
     cases.create_index(["opened_by"])
-    db.execute('CREATE TABLE rooms (room TEXT, "case" INTEGER, open INTEGER,'
+    cases.create_index(["case_type", "registered_us"])
+    db.execute('CREATE TABLE rooms (room TEXT, "case" INTEGER, live INTEGER,'
                ' PRIMARY KEY (room, "case")) WITHOUT ROWID')  # fmt: skip
     db.execute('CREATE INDEX rooms_case ON rooms ("case")')
-    db.execute('CREATE INDEX rooms_open ON rooms (room, "case") WHERE open')
+    db.execute('CREATE INDEX rooms_live ON rooms (room, "case") WHERE live')
     db.execute('CREATE TABLE callers (caller_ref TEXT, "case" INTEGER, at_us INTEGER,'
                ' PRIMARY KEY (caller_ref, "case")) WITHOUT ROWID')  # fmt: skip
     waits = db.table("waits").create(_WAIT_COLUMNS, pk=("case", "kind", "key"))
@@ -179,7 +181,6 @@ class CaseWork:
         rows, waits, rooms, callers = [], [], [], []
         for stream, (number, standing) in cases.items():
             authority = stream.split("/", 2)[1]
-            still_open = standing.state.outcome is None
             rows.append(self._row(number, stream, authority, standing))
             waits += [
                 (number, w.kind, w.key, w.since_us, w.who, w.group, w.officer, w.due_us,
@@ -187,7 +188,7 @@ class CaseWork:
                 for w in standing.waits
             ]  # fmt: skip
             places = {authority, *standing.state.place.receivers}
-            rooms += [(room, number, still_open) for room in sorted(places)]
+            rooms += [(room, number, standing.live) for room in sorted(places)]
             callers += [(ref, number, at_us) for ref, at_us in standing.callers.items()]
         _CASES.write(db, rows)
         _WAITS.write(db, waits)

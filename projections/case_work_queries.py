@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from core.errors import Invalid
 from projections.case_rows import (
+    SQL_ALL_IN_SIGHT,
     SQL_IN_SIGHT,
+    SQL_LIVE_IN_SIGHT,
     SQL_ROW,
     CaseRow,
     case_row,
@@ -118,12 +120,13 @@ def work_list(  # noqa: PLR0913 -- what is asked, whose, when and how much
     query.check()
     most = max(1, min(most, ROWS_MAX))
     said, params = _conditions(query)
+    sights = SQL_LIVE_IN_SIGHT if query.closed is False else SQL_ALL_IN_SIGHT
     params |= {**sight_params(sight), "now": micros(now), "most": most + 1}
     if after is not None:
         params["after_due"], params["after_id"] = _cursor(after)
         said.append(f"({_SQL_ORDER}, c.id) > (:after_due, :after_id)")
     sql = (
-        f"{SQL_ROW} WHERE {SQL_IN_SIGHT} {''.join(f' AND {one}' for one in said)}"
+        f"{SQL_ROW} WHERE {sights} {''.join(f' AND {one}' for one in said)}"
         f" ORDER BY {_SQL_ORDER}, c.id LIMIT :most"
     )
     with read_models.snapshot(MODEL) as db:
@@ -199,14 +202,14 @@ _SQL_COUNTS: Final = f"""
         sum(c.officer IS :asker) AS mine, sum(c.state = 'at_work') AS at_work,
         sum(coalesce(c.due_us < :now, 0)) AS overdue,
         sum(c.registry IS NULL) AS registry_undecided, min(c.registered_us) AS oldest_us
-    FROM cases c WHERE c.outcome IS NULL AND {SQL_IN_SIGHT} GROUP BY 1 ORDER BY 1
+    FROM cases c WHERE c.outcome IS NULL AND {SQL_LIVE_IN_SIGHT} GROUP BY 1 ORDER BY 1
 """
 _SQL_WAIT_COUNTS: Final = f"""
     SELECT c.authority, w.kind, count(*) AS awaited, sum(w.receipt_us IS NULL) AS unreceived,
         sum(w.receipt_us IS NULL AND w.silent) AS silent,
         sum(coalesce(w.due_us < :now, 0)) AS overdue
     FROM waits w JOIN cases c ON c.id = w."case"
-    WHERE w.done_us IS NULL AND c.outcome IS NULL AND {SQL_IN_SIGHT} GROUP BY 1, 2
+    WHERE w.done_us IS NULL AND c.outcome IS NULL AND {SQL_LIVE_IN_SIGHT} GROUP BY 1, 2
 """
 
 

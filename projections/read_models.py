@@ -12,6 +12,11 @@ from sqlite_utils import Database
 from core.errors import Unavailable
 from projections.agent_states import AgentStates
 from projections.case_figures import CaseFigures
+from projections.case_keeping import CaseKeeping
+from projections.case_search import CaseSearch
+from projections.case_work import CaseWork
+from projections.looks import Looks
+from projections.persons import Persons
 from projections.queue_entries import QueueEntries
 from projections.store import is_trouble
 
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from core.eventlog.codec import KeyOf
     from projections.base import Projection
 
 _RETRY_S = 2.0
@@ -26,9 +32,21 @@ _BUSY_S = 2.0
 _ATTEMPTS = 5  # a file that is swapped again and again is still opened
 
 
-def all_projections() -> Sequence[Projection]:
-    """A new one of each projection of the product, for a runner."""
-    return (QueueEntries(), AgentStates(), CaseFigures())
+def all_projections(key_of: KeyOf | None = None) -> Sequence[Projection]:
+    """A new one of each projection of the product, for a runner.
+
+    `key_of` opens personal text, for the text index alone; without it that holds numbers only.
+    """
+    return (
+        QueueEntries(),
+        AgentStates(),
+        CaseFigures(),
+        CaseWork(),
+        CaseSearch(key_of),
+        CaseKeeping(),
+        Looks(),
+        Persons(),
+    )
 
 
 class ReadModels:

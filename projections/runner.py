@@ -139,7 +139,9 @@ class Runner:
                 _LOG.error("projections.failed", error=type(e).__name__)
                 self._stopping.wait(RETRY_S)
                 continue
-            held_back = any(slot.state != "current" for slot in self._slots.values())
+            held_back = any(
+                slot.state != "current" or slot.store.scrub_due for slot in self._slots.values()
+            )
             if not self._stopping.is_set():
                 self._waiter.wait(seen, RETRY_S if held_back else IDLE_S)
 
@@ -173,6 +175,9 @@ class Runner:
                 if not slot.store.published:
                     with self._lock:
                         slot.store.publish()
+            if slot.store.scrub_due and slot.state == "current":
+                with self._lock:
+                    slot.store.scrub()
 
     def _lacking(self, slot: _Slot, goal: Mapping[str, int]) -> int:
         store = slot.store

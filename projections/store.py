@@ -17,6 +17,7 @@ from sqlite_utils.migrations import Migrations
 
 from core.errors import Corrupt, KontaktcenterError, Unavailable
 from core.limits import MIB, PROJECTION_PARKED_MAX
+from projections.base import HoldsClearText
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,6 +59,7 @@ class Store:
         self.link = folder / f"{projection.name}.db"
         self.published = True
         self.set_aside: Path | None = None
+        self.scrub_due = isinstance(projection, HoldsClearText)  # a crash may have left a log
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self.path, self.db = self._start()
@@ -92,6 +94,8 @@ class Store:
         conn = sqlite3.connect(path, timeout=_BUSY_S, check_same_thread=False)
         try:
             db = Database(conn)
+            if isinstance(self.projection, HoldsClearText):
+                path.chmod(0o600)  # the files beside it get its rights
             db.enable_wal()
             db.execute("PRAGMA synchronous=NORMAL")
             db.execute("PRAGMA secure_delete=ON")  # what an erasure takes out is in no free page
@@ -154,6 +158,7 @@ class Store:
         fresh = object.__new__(Store)
         fresh.folder, fresh.projection, fresh.link = self.folder, self.projection.fresh(), self.link
         fresh.published, fresh.set_aside = False, None
+        fresh.scrub_due = False
         fresh.path = self._next_path()
         fresh.db = fresh._open(fresh.path)
         fresh.positions = {}
@@ -164,6 +169,7 @@ class Store:
         self.close()
         fresh = self.renew()
         fresh.set_aside = _set_aside(self.path)
+        fresh.scrub_due = isinstance(fresh.projection, HoldsClearText)
         return fresh
 
     def close(self) -> None:
@@ -173,11 +179,20 @@ class Store:
     def scrub(self) -> bool:
         """Leave no copy of former rows: empty the write-ahead log, remove damaged files.
 
-        False where a reader still looks at a former moment: ask again.
+        False where a reader still looks at a former moment, or there is no space: ask again.
         """
+        self.scrub_due = True
         for path in self.folder.glob(f"{self.projection.name}.v*.damaged"):
             path.unlink(missing_ok=True)
-        busy, *_ = self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        try:
+            if isinstance(self.projection, HoldsClearText):
+                self.projection.scrub(self.db)
+            busy, *_ = self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as e:
+            if not is_trouble(e):
+                raise
+            return False
+        self.scrub_due = bool(busy)
         return not busy
 
     def discard(self) -> None:
@@ -215,6 +230,8 @@ class Store:
             self.projection.forget()
             raise
         self.positions[shard] = position
+        if isinstance(self.projection, HoldsClearText) and self.projection.removed(self.db):
+            self.scrub_due = True
         return parked
 
     def _handle_all(self, events: list[Fed]) -> bool:

@@ -64,7 +64,8 @@ def figures_at(folder: Path, log: str = "memory:", now: datetime = NOW) -> Itera
     settings = NodeSettings(log, folder, lambda: now, CitySecret(bytes(range(32))))
     node = BlockingNode(settings)
     try:
-        runner = Runner(node, folder / "projections", all_projections())
+        projections = all_projections(node.node.keyring.by_id)
+        runner = Runner(node, folder / "projections", projections)
         figures = Figures(node, folder / "projections", runner)
         runner.catch_up()
         try:
