@@ -99,7 +99,8 @@ def _plain(value: object) -> object:
         return value.value
     if isinstance(value, Erased):
         return {"erased": True}
-    assert not isinstance(value, Sealed), "what goes into an archive was opened, or erased"
+    if isinstance(value, Sealed):  # closed while the archive was being written
+        return {"withheld": "protected"}
     if isinstance(value, datetime):
         return value.isoformat()
     return list(value) if isinstance(value, tuple) else value

@@ -18,6 +18,7 @@ from core.access import Deed, Place
 from core.commands import Command, Decider
 from core.commit import Event, process_id
 from core.errors import Invalid, NotFound
+from core.personal import PROTECTED
 from core.vocabulary import case_stream
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from core.commit import Recorded
     from core.taxonomy import Directory
 
-PROTECTED: Final = "protected/"
 _CALLER_REF: Final = re.compile(r"[0-9a-f]{32}")
 
 

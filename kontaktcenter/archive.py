@@ -82,7 +82,10 @@ class Chosen:
 
 
 def chosen(node: Node, period: Period) -> Chosen:
-    """The cases that were closed in the period and are still; never those of protected people."""
+    """The cases that were closed in the period and are still; never those of protected people.
+
+    Who is protected counts as it stands now, whatever stood at the position.
+    """
     found: dict[str, _Case] = {}
     for recorded in _recorded(node, period, None):
         case = found.setdefault(recorded.stream, _Case())
@@ -99,8 +102,16 @@ def chosen(node: Node, period: Period) -> Chosen:
             and case.closed_at is not None
             and period.begin <= case.closed_at < period.end
             and not case.state.protected
+            and not _folded(node, stream).protected
         }
     )
+
+
+def _folded(node: Node, stream: str) -> CaseState:
+    state = CASES.initial
+    for recorded in node.load(stream):
+        state = CASES.evolve(state, recorded)
+    return state
 
 
 def _recorded(node: Node, period: Period, streams: dict[str, _Case] | None) -> Iterator[Recorded]:
@@ -254,7 +265,7 @@ def _attachment(
     writer: _Writer, node: Node, store: Attachments | None, case: str, event: AttachmentAdded
 ) -> dict[str, object]:
     """The row of a file of a case; the file itself goes in too, where it was asked for."""
-    erased = node.keyring.by_id(event.key) is None
+    erased = node.keyring.is_erased(event.key)
     name: object = {"erased": True} if event.name is not None else None
     if isinstance(event.name, Personal):
         name = event.name.value

@@ -14,7 +14,7 @@ from core.case_commands import AddAttachment
 from core.case_rules import CASES
 from core.cases import AttachmentAdded
 from core.commit import Answer, attempt_id
-from core.erasure import PROTECTED, case_of_subject
+from core.erasure import case_of_subject
 from core.errors import Corrupt, Invalid, NotFound, Refused, Stale
 from core.eventlog.attachments import subject_of_head
 from core.limits import (
@@ -23,7 +23,7 @@ from core.limits import (
     DECISION_ATTEMPTS_MAX,
     NAME_CHARS_MAX,
 )
-from core.personal import Personal
+from core.personal import PROTECTED, Personal
 from core.vocabulary import case_stream
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class CaseFiles:
     def _recorded(self, stream: str, first: UUID) -> AttachmentAdded | None:
         """What was recorded under this id before."""
         ids = {first, *(attempt_id(first, n) for n in range(1, DECISION_ATTEMPTS_MAX))}
-        for recorded in self._node.load(stream):
+        for recorded in self._node.load(stream, protected=True):
             if recorded.commit_id in ids and isinstance(recorded.event, AttachmentAdded):
                 return recorded.event
         return None
@@ -164,7 +164,7 @@ class CaseFiles:
         digest, wanted = hashlib.sha256(), hashlib.sha256()
         async for piece in pieces:
             digest.update(piece)
-        for piece in self._files.chunks(before.address, self._node.keyring.by_id):
+        for piece in self._files.chunks(before.address, self._node.keyring.by_id_protected):
             wanted.update(piece)
         name = before.name.value if isinstance(before.name, Personal) else None
         if (name, before.media_type) != told or digest.digest() != wanted.digest():
@@ -198,7 +198,7 @@ class CaseFiles:
                 "media_type": event.media_type,
                 "size_bytes": event.size_bytes,
                 "name": event.name.value if isinstance(event.name, Personal) else None,
-                "erased": self._node.keyring.by_id(event.key) is None,
+                "erased": self._node.keyring.is_erased(event.key),
             }
             for event in self._named(authority, case)
         ]
@@ -212,14 +212,14 @@ class CaseFiles:
         if event is None:
             raise NoSuchAttachment
         name = event.name.value if isinstance(event.name, Personal) else None
-        if self._node.keyring.by_id(event.key) is None:
+        if self._node.keyring.is_erased(event.key):
             return Shown(None, event.media_type, event.size_bytes, None)
         self._files.head(address)  # a file that was lost is told before an answer begins
-        content = self._files.chunks(address, self._node.keyring.by_id)
+        content = self._files.chunks(address, self._node.keyring.by_id_protected)
         return Shown(name, event.media_type, event.size_bytes, content)
 
     def _named(self, authority: str, case: str) -> list[AttachmentAdded]:
-        events = (r.event for r in self._node.load(case_stream(authority, case)))
+        events = (r.event for r in self._node.load(case_stream(authority, case), protected=True))
         return [event for event in events if isinstance(event, AttachmentAdded)]
 
     # --- sweeping -----------------------------------------------------------------------------
@@ -239,7 +239,7 @@ class CaseFiles:
     def _is_waste(self, address: str) -> bool:
         try:
             head = self._files.head(address)
-            if self._node.keyring.by_id(head.key) is None:
+            if self._node.keyring.is_erased(head.key):
                 return True
         except Corrupt:  # nobody knows whose it is: `doctor` and a backup tell of it
             return False

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kontaktcenter import __version__, cli_backup, cli_config, cli_log, cli_projection, cli_user
+from kontaktcenter import (
+    __version__,
+    cli_backup,
+    cli_config,
+    cli_log,
+    cli_privacy,
+    cli_projection,
+    cli_user,
+)
 from kontaktcenter.cli_common import (
     Data,
     File,
@@ -46,6 +54,9 @@ app.add_typer(cli_backup.app, name="backup")
 app.add_typer(cli_config.app, name="config")
 app.add_typer(cli_user.users, name="user")
 app.add_typer(cli_user.tokens, name="token")
+app.add_typer(cli_privacy.erasures, name="erasure")
+app.add_typer(cli_privacy.retention, name="retention")
+app.add_typer(cli_privacy.archives, name="archive")
 
 
 def _version(asked_for: bool) -> None:

@@ -46,6 +46,15 @@ VERBS: Final = {
     "token.issue": "accounts",
     "token.list_tokens": "accounts",
     "token.withdraw_token": "accounts",
+    "erasure.decide": "privacy",
+    "erasure.again": "privacy",
+    "erasure.protocol": "privacy",
+    "erasure.protocols": "privacy",
+    "retention.propose": "privacy",
+    "retention.decide_due": "privacy",
+    "archive.export": "privacy",
+    "attachment.sweep": "privacy",
+    "case.disclose": "privacy",
 }
 _MAKES: Final = frozenset({"user.create", "import.queue_log"})  # the verbs that may begin a new log
 _START_S: Final = 10.0  # how long a node that has the lock may take until it listens

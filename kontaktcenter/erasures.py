@@ -188,7 +188,7 @@ class Erasures:
         gone = 0
         there = {address for address in addresses if self._files.path(address).is_file()}
         for address in sorted(there):
-            if self._node.keyring.by_id(self._files.head(address).key) is None:
+            if self._node.keyring.is_erased(self._files.head(address).key):
                 gone += self._files.remove(address)
         return gone
 

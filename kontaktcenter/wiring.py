@@ -33,6 +33,7 @@ from kontaktcenter.local_socket import NAME, LocalServer
 from kontaktcenter.look_chain import chain_of
 from kontaktcenter.out import Silent
 from kontaktcenter.privacy_desk import PrivacyDesk, Surroundings
+from kontaktcenter.privacy_web import WebPrivacy
 from kontaktcenter.processes import Receipts
 from kontaktcenter.words import _
 from projections.queue_entries import QueueEntries
@@ -341,6 +342,7 @@ def web_app(
         read_log=house.read_log,
         models=house.read_models,
         receipts=house.receipts,
+        privacy=WebPrivacy(house.privacy),
     )
     try:
         return create_app(services)

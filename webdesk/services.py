@@ -18,6 +18,7 @@ from core.looks import ReadLog, Seen
 from core.taxonomy import Directory
 from projections.read_models import ReadModels
 from webdesk.passwords import Passwords
+from webdesk.privacy_house import PrivacyHouse
 from webdesk.sessions import Sessions
 
 if TYPE_CHECKING:
@@ -164,6 +165,7 @@ class Services:
     sign_on: SignOnSettings | None = field(default=None, repr=False)
     demo_people: tuple[DemoPerson, ...] = ()
     read_log: ReadLog = field(default_factory=NoReadLog)
+    privacy: PrivacyHouse | None = None
     models: ReadModels | None = None
     receipts: Receipts | None = None
 
