@@ -21,11 +21,15 @@ from fastapi import FastAPI
 from given import TAXONOMY, city
 
 from core.accounts import Account, Accounts, Token
+from core.application import Application
 from core.eventlog.accounts import AccountsFollower
+from core.eventlog.attachments import Attachments
 from core.eventlog.node import Node, NodeSettings
 from core.eventlog.product import product_events
 from core.read_log import ChainedReadLog
 from core.taxonomy import read_taxonomy
+from kontaktcenter.privacy_desk import PrivacyDesk, Surroundings
+from kontaktcenter.privacy_web import WebPrivacy
 from projections.read_models import ReadModels, all_projections
 from projections.runner import Runner
 from webdesk.app import create_app
@@ -72,6 +76,7 @@ class WebHouse:
     folder: Path
     accounts: dict[str, Account]
     sessions: Sessions
+    privacy: PrivacyDesk
 
     async def facts(self, *facts: dict[str, Any], **headers: str) -> httpx.Response:
         """Send facts with the token."""
@@ -134,6 +139,12 @@ async def web_house(
     more.setdefault("sessions", Sessions(None, clock, os.urandom, ENDLESS))
     more.setdefault("read_log", ChainedReadLog(node, events, clock, "house", "1"))
     more.setdefault("models", models)
+    store = Attachments(folder / "attachments")
+    application = Application(node, city, events)
+    privacy = PrivacyDesk(
+        Surroundings(node, application, city, clock, store, runner, models, more["read_log"])
+    )
+    more.setdefault("privacy", WebPrivacy(privacy))
     accounts: dict[str, Account] = {}
     follower = AccountsFollower(node)
     app = create_app(
@@ -150,7 +161,7 @@ async def web_house(
             transport=transport, base_url="http://localhost", headers=AUTH
         ) as client:
             sessions = more["sessions"]
-            yield WebHouse(node, runner, clock, app, client, folder, accounts, sessions)
+            yield WebHouse(node, runner, clock, app, client, folder, accounts, sessions, privacy)
     finally:
         await app.state.feed.close()
         runner.close()
