@@ -88,12 +88,14 @@ def openings(calendar: Calendar, day: date) -> list[tuple[datetime, datetime]]:
 
 def is_open(calendar: Calendar, at: datetime) -> bool:
     """Whether it is open at that time; at the minute of closing it is closed."""
+    at = at.astimezone(UTC)  # of one and the same zone Python compares and adds by the clock
     day = at.astimezone(CITY).date()
     return any(opens <= at < closes for opens, closes in openings(calendar, day))
 
 
 def next_open(calendar: Calendar, at: datetime) -> datetime | None:
     """`at` where it is open then, else when it opens next; None where it never does."""
+    at = at.astimezone(UTC)
     return next((max(opens, at) for opens, _ in _from(calendar, at)), None)
 
 
@@ -102,6 +104,7 @@ def after_open_hours(calendar: Calendar, start: datetime, hours: float) -> datet
 
     A time that runs out at closing is due then, not at the next opening.
     """
+    start = start.astimezone(UTC)
     left = timedelta(hours=hours)
     for opens, closes in _from(calendar, start):
         begins = max(opens, start)
@@ -122,7 +125,7 @@ def due_at(case_type: CaseType, since: datetime, directory: Directory) -> dateti
     calendar = directory.calendar_of(case_type)
     if case_type.sla_clock == "opening" and calendar is not None:
         return after_open_hours(calendar, since, case_type.sla_hours)
-    return since + timedelta(hours=case_type.sla_hours)
+    return since.astimezone(UTC) + timedelta(hours=case_type.sla_hours)
 
 
 def _from(calendar: Calendar, at: datetime) -> Iterator[tuple[datetime, datetime]]:
