@@ -291,7 +291,9 @@ def _listed(result: Mapping[str, Any]) -> None:
 def _state(row: Mapping[str, Any]) -> str:
     if row["closed"]:
         return _("closed")
-    return _("emergency") if row["break_glass"] else _(row["kind"])
+    if row["break_glass"]:
+        return _("emergency")
+    return _("program") if row["kind"] == "program" else _("person")
 
 
 def _grant(one: Mapping[str, Any]) -> str:

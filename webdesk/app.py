@@ -16,7 +16,11 @@ from webdesk import (
     commands,
     facts,
     health,
+    looks,
+    oidc_pages,
     pages,
+    people,
+    privacy,
     problems,
     queries,
     sign_in,
@@ -27,6 +31,7 @@ from webdesk.even_time import EvenTime
 from webdesk.guards import Guards
 from webdesk.live import LiveFeed
 from webdesk.metrics import Metrics
+from webdesk.oidc import Provider
 from webdesk.passwords import Passwords
 from webdesk.sign_in_desk import SignInDesk
 from webdesk.who import WhoIs
@@ -77,6 +82,9 @@ def _include_pages(app: FastAPI, services: Services, feed: LiveFeed) -> None:
     who_is = WhoIs(services, desk.load)
     signing_in = sign_in.SignInPages(services, desk, who_is, templates)
     app.include_router(sign_in.router(signing_in))
+    if services.sign_on is not None:
+        provider = Provider(services.sign_on, services.clock, services.entropy)
+        app.include_router(oidc_pages.router(oidc_pages.OidcPages(services, provider, signing_in)))
     app.include_router(pages.router(services, feed, app.openapi, who_is, templates))
 
 
@@ -112,7 +120,10 @@ def create_app(services: Services) -> FastAPI:
     desk = CommandsDesk(services, metrics)
     app.include_router(commands.router(desk))
     app.include_router(case_lists.router(services, desk.gate))
+    app.include_router(looks.router(services, desk.gate))
+    app.include_router(people.router(services, desk.gate))
     app.include_router(cases.router(services, desk))
+    app.include_router(privacy.router(services, desk))
     app.include_router(health.router(services, feed, metrics))
     _include_pages(app, services, feed)
     app.mount(assets.PREFIX, _Assets(directory=assets.STATIC_FOLDER), name="static")

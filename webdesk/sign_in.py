@@ -28,7 +28,7 @@ from webdesk.passwords import fault_of
 from webdesk.problems import Problem
 from webdesk.sessions import cookie_header, is_token_of, no_cookie_header, token_of
 from webdesk.sign_in_desk import Known, LockedOut, SignInDesk
-from webdesk.sign_in_words import demo_groups, fault_text, rights_of
+from webdesk.sign_in_words import demo_groups, fault_text, rights_of, sign_on_fault
 from webdesk.translations import catalogue, choose_language
 
 if TYPE_CHECKING:
@@ -156,13 +156,21 @@ class SignInPages:
             account, form.get("password", ""), address_of(request, self._services.trusted_proxies)
         )
         if not isinstance(outcome, Known):
-            status, faults = self._fault(request, outcome, form)
+            status, faults = self._fault(request, outcome, form, "wrong_password")
             return self._locked_page(request, signed_in, status, form, next=wanted, faults=faults)
         answer = _go(wanted)
         answer.headers.append(
             "Set-Cookie", cookie_header(self._services.sessions.unlock(signed_in.cookie))
         )
         return answer
+
+    def not_signed_in(
+        self, request: Request, status: HTTPStatus, why: str, subject: str | None = None
+    ) -> Response:
+        """The page of a sign-on that did not work: why, and what to do."""
+        name = self._services.sign_on.name if self._services.sign_on else ""
+        text = sign_on_fault(catalogue(self._language(request, None)), why, name)
+        return self._page(request, "sign_on_failed.html", status, text=text, subject=subject)
 
     # --- one's own account ------------------------------------------------------------------------
     async def account(self, request: Request) -> Response:
@@ -216,13 +224,13 @@ class SignInPages:
         return self._page(request, template, status, form, faults=faults, **more)
 
     def _fault(
-        self, request: Request, outcome: object, form: Mapping[str, str]
+        self, request: Request, outcome: object, form: Mapping[str, str], wrong: str = "wrong"
     ) -> tuple[HTTPStatus, dict[str, str]]:
         if isinstance(outcome, LockedOut):
             language = self._language(request, form)
             until = Formats(language, self._services.zone).clock_of(outcome.until.isoformat())
             return HTTPStatus.TOO_MANY_REQUESTS, {"password": f"locked_out {until}"}
-        return HTTPStatus.UNAUTHORIZED, {"password": "wrong"}
+        return HTTPStatus.UNAUTHORIZED, {"password": wrong}
 
     def _locked_page(
         self, request: Request, signed_in: SignedIn, status: HTTPStatus,

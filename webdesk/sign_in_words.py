@@ -28,6 +28,7 @@ def fault_text(words: gettext.NullTranslations, fault: str) -> str:
         "locked_out": _("Too many attempts. Wait until {until} and try again.").format(
             until=until or _("a quarter of an hour has passed")
         ),
+        "wrong_password": _("The password is wrong. Check it and try again."),
         "wrong_old": _("That is not your password now"),
         "short": _("Choose a password of at least {n} characters").format(n=PASSWORD_CHARS_MIN),
         "long": _("Choose a password of at most {n} characters").format(n=PASSWORD_CHARS_MAX),
@@ -36,6 +37,26 @@ def fault_text(words: gettext.NullTranslations, fault: str) -> str:
         "differs": _("The two passwords differ: write the same twice"),
     }
     return texts[name]
+
+
+def sign_on_fault(words: gettext.NullTranslations, kind: str, name: str) -> str:
+    """Why signing in at the provider `name` did not work, and what to do."""
+    _ = words.gettext
+    texts = {
+        "unavailable": _(
+            "{name} does not answer. Sign in with a user name and a password, or try again in a"
+            " moment."
+        ),
+        "used": _("The sign-in took too long, or was already used. Begin again."),
+        "refused": _("{name} did not sign you in. Begin again."),
+        "untrusted": _(
+            "The answer of {name} cannot be trusted. Begin again; if it happens again, tell your"
+            " administrator."
+        ),
+        "stranger": _("You signed in at {name}, but no account here belongs to you."),
+        "another": _("Somebody else's session is locked here. Sign out first."),
+    }
+    return texts[kind].format(name=name)
 
 
 def role_names(words: gettext.NullTranslations) -> Mapping[Role, str]:
