@@ -15,6 +15,7 @@ from projections.case_figures import CaseFigures
 from projections.case_keeping import CaseKeeping
 from projections.case_search import CaseSearch
 from projections.case_work import CaseWork
+from projections.handlers import Handlers
 from projections.looks import Looks
 from projections.persons import Persons
 from projections.queue_entries import QueueEntries
@@ -35,7 +36,7 @@ _ATTEMPTS = 5  # a file that is swapped again and again is still opened
 def all_projections(key_of: KeyOf | None = None) -> Sequence[Projection]:
     """A new one of each projection of the product, for a runner.
 
-    `key_of` opens personal text, for the text index alone; without it that holds numbers only.
+    `key_of` opens what the text index and the directory hold; without it they name nobody.
     """
     return (
         QueueEntries(),
@@ -44,6 +45,7 @@ def all_projections(key_of: KeyOf | None = None) -> Sequence[Projection]:
         CaseWork(),
         CaseSearch(key_of),
         CaseKeeping(),
+        Handlers(key_of),
         Looks(),
         Persons(),
     )
