@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from city_calls import Call, Telephone
+from city_chores import Chore, changed_rows, chores
 from city_lives import Asked, CityCase, Opened, Step, owner_of, types_of
 from city_node import Batch, CityNode, Outcome
 from city_staff import staff_for, written_groups
@@ -63,6 +64,7 @@ class Story:
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
     surprises: list[str] = field(default_factory=list)
     told: Counter[str] = field(default_factory=Counter)
+    ended_at: datetime = BEGINS
 
 
 @dataclass(order=True)
@@ -95,6 +97,8 @@ class Day:
         self._n = 0
         self._known: dict[str, list[str]] = {}
         self._rows = {(code, 1): row for code, row in city().rows("case_type").items()}
+        self._rows |= {(code, 2): row for code, row in changed_rows().items()}
+        self._chores = list(chores(plan.seed, BEGINS))
         self._facts = sorted(
             (pair for call in self.story.calls for pair in call.facts), key=lambda pair: pair[0]
         )
@@ -116,6 +120,7 @@ class Day:
                 self._minute(now, tuple(draft for _at, draft in self._facts[first:taken]))
         finally:
             self._node.close()
+        self.story.ended_at = now
         return self.story
 
     # --- who opens what ---------------------------------------------------------------------------
@@ -164,12 +169,24 @@ class Day:
 
     # --- a minute ---------------------------------------------------------------------------------
     def _minute(self, now: datetime, facts: tuple[Draft, ...]) -> None:
-        due: list[_Due] = []
-        while self._due and self._due[0].at < now:
-            due.append(heapq.heappop(self._due))
-        if not due and not facts:
-            return
+        """All that is due in a minute, and what follows from it; then the clock is looked at."""
+        while True:
+            due: list[_Due] = []
+            while self._due and self._due[0].at < now:
+                due.append(heapq.heappop(self._due))
+            more = [chore for chore in self._chores if chore.at < now]
+            if not due and not facts and not more:
+                break
+            self._chores = self._chores[len(more) :]
+            self._round(now, facts, due, more)
+            facts = ()
+        self._node.ask(Batch(now, look=True))
+
+    def _round(
+        self, now: datetime, facts: tuple[Draft, ...], due: list[_Due], more: list[Chore]
+    ) -> None:
         commands, owners = self._commands(due)
+        commands += [chore.command for chore in more]
         again = [n for n in range(len(commands)) if self._dice.random() < _SENT_TWICE]
         asked = (*commands, *(commands[n] for n in again))
         outcomes = self._asked(Batch(now, facts, asked))
@@ -179,6 +196,10 @@ class Day:
         self.story.facts += len(facts)
         self.story.commands += len(commands)
         self.story.repeated += len(again)
+        for chore, outcome in zip(more, outcomes[len(owners) :], strict=False):
+            if outcome.refused != chore.refused:
+                self.story.surprises.append(f"{type(chore.command).__name__}: {outcome}")
+            self.story.told.update(event.TOPIC for event in outcome.events)
         answers: dict[int, list[Outcome]] = {}
         for owner, command, outcome in zip(owners, commands, outcomes, strict=False):
             self._note(due[owner], command, outcome)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import pickle
 import struct
 import subprocess
@@ -18,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+import structlog
 from project import ROOT
 
 from core.application import Application, GuardedPort
@@ -26,6 +28,7 @@ from core.commit import Accepted, Draft, Event, first_of
 from core.errors import KontaktcenterError
 from core.eventlog.directory import DirectoryFollower
 from core.eventlog.node import Node, NodeSettings
+from kontaktcenter.processes import Receipts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +45,7 @@ class Batch:
     facts: tuple[Draft, ...] = ()
     commands: tuple[Command, ...] = ()
     catalogue: tuple[Draft, ...] = ()
+    look: bool = False  # for receipts that should have come
 
 
 @dataclass(frozen=True)
@@ -127,8 +131,7 @@ class _Clock:
         return self.now
 
 
-async def _facts(node: Node, drafts: Sequence[Draft]) -> None:
-    port = GuardedPort(node, DirectoryFollower(node))
+async def _facts(port: GuardedPort, drafts: Sequence[Draft]) -> None:
     for answer in await port.propose_many(drafts):
         assert isinstance(first_of(answer.verdict), Accepted), answer
 
@@ -141,13 +144,14 @@ async def _handled(application: Application, command: Command) -> Outcome:
     return Outcome(answer.recorded)
 
 
-async def _serve(folder: Path) -> None:
+async def _serve(folder: Path, answers: IO[bytes]) -> None:
     clock = _Clock()
     settings = NodeSettings(
         f"sqlite:{folder / 'log.db'}", folder, clock, secret_file=folder / "city.key"
     )
     node = await Node.open(settings)
-    directory = DirectoryFollower(node)
+    directory = DirectoryFollower(node, clock)
+    port, receipts = GuardedPort(node, directory), Receipts(node, clock)
     desks = (Application(node, directory), Application(node, directory))  # two that can race
     loop = asyncio.get_running_loop()
     try:
@@ -160,15 +164,21 @@ async def _serve(folder: Path) -> None:
             await node.propose_many(batch.catalogue)
             if batch.catalogue:
                 await node.settle()  # the catalogue is followed through the index
-            await _facts(node, batch.facts)
+            await _facts(port, batch.facts)
             outcomes = await asyncio.gather(
                 *(_handled(desks[n % 2], command) for n, command in enumerate(batch.commands))
             )
-            send(sys.stdout.buffer, list(outcomes))
+            if batch.look:
+                await node.settle()
+                receipts.follow()
+                await receipts.tell()
+            send(answers, list(outcomes))
     finally:
         await node.close()
 
 
 def main() -> None:
     """The process's work: the folder is its only argument."""
-    asyncio.run(_serve(Path(sys.argv[1])))
+    errors_alone = structlog.make_filtering_bound_logger(logging.ERROR)
+    structlog.configure(wrapper_class=errors_alone)  # its lines go to stdout, which is ours here
+    asyncio.run(_serve(Path(sys.argv[1]), sys.stdout.buffer))

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -51,13 +51,17 @@ class Waiting:
 
     to: str
     due_at: datetime | None
+    group: str | None = None
     receipts: list[str] = field(default_factory=list)
+    received_at: datetime | None = None
+    answered: bool = False
     alarms: int = 0
     safety: bool = False
 
     @property
-    def waits(self) -> bool:
-        return not {"accepted", "returned"} & set(self.receipts)
+    def is_silent(self) -> bool:
+        """Whether nobody has said that it came."""
+        return not self.receipts and not self.answered
 
 
 @dataclass
@@ -95,6 +99,14 @@ class Case:
     links: set[str] = field(default_factory=set)
     registry: str | None = None
     officer: str | None = None
+    due_at: datetime | None = None
+    asked: set[str] = field(default_factory=set)
+
+    @property
+    def awaited(self) -> list[Waiting]:
+        """Everything in it that has no receipt."""
+        ways = [*self.handovers.values(), *self.deliveries.values()]
+        return [way for way in ways if way.is_silent]
 
 
 @dataclass
@@ -114,6 +126,44 @@ class City:
         for entry in self.entries:
             found[entry.group].append(entry)
         return {group: queue_row(entries) for group, entries in found.items()}
+
+    def of_case_types(self) -> dict[str | None, tuple[int, int]]:
+        """Type to entries offered and answered, of the calls that its cases came from."""
+        types: dict[str, set[str]] = defaultdict(set)
+        for case in self.cases.values():
+            if case.contact is not None and case.case_type is not None:
+                types[case.contact].add(case.case_type)
+        found: dict[str | None, list[bool]] = defaultdict(list)
+        for entry in self.entries:
+            answered = entry.outcome == "answered"
+            for about in (types[entry.stream] if answered else None) or {None}:
+                found[about].append(answered)
+        return {about: (len(all_of), sum(all_of)) for about, all_of in found.items()}
+
+    def first_contact(self, now: datetime) -> tuple[int, int, int]:
+        """Solved at the first contact, window over, window open; the window is seven days."""
+        resolved = over = still_open = 0
+        known: dict[tuple[str, str | None], list[Case]] = defaultdict(list)
+        for case in self.cases.values():
+            if case.caller is not None:
+                known[case.caller, case.case_type].append(case)
+        for case in self.cases.values():
+            if case.closed_at is None:
+                continue
+            until = case.closed_at + timedelta(days=7)
+            if until >= now:
+                still_open += 1
+                continue
+            over += 1
+            others = known[case.caller, case.case_type] if case.caller is not None else []
+            back = any(
+                one is not case
+                and one.registered_at
+                and case.closed_at < one.registered_at <= until
+                for one in others
+            )
+            resolved += case.first_contact and not back
+        return resolved, over, still_open
 
     def counted(self, by: str) -> dict[str | None, tuple[int, int, int, int]]:
         """Registered, closed, complaints, closed at first contact; by a case's attribute."""
@@ -217,9 +267,9 @@ def happened(case: Case, kind: str, at: datetime, data: dict[str, Any]) -> None:
     if name in {"registered", "categorised", "closed", "reopened"}:
         _life(case, name, at, data)
     elif "handover" in name or name == "handed_over":
-        _handover(case, name, data)
+        _handover(case, name, at, data)
     elif name.startswith("complaint"):
-        _complaint(case, name, data)
+        _complaint(case, name, at, data)
     elif name == "escalated":
         case.escalated += 1
         case.level = data["to_level"]
@@ -233,6 +283,10 @@ def happened(case: Case, kind: str, at: datetime, data: dict[str, Any]) -> None:
         case.promised[data["promise"]] = datetime.fromisoformat(data["promised_at"])
     elif name == "callback_kept":
         case.kept.add(data["promise"])
+    elif name == "question_asked":
+        case.asked.add(data["question"])
+    elif name == "question_answered":
+        case.asked.discard(data["question"])
     elif name == "linked":
         case.links.add(data["other"])
     elif name == "unlinked":
@@ -252,6 +306,7 @@ def _life(case: Case, name: str, at: datetime, data: dict[str, Any]) -> None:
     elif name == "categorised":
         case.case_type, case.complaint = data["case_type"], data.get("complaint", False)
         case.type_version = data.get("type_version", 0)
+        case.due_at = _time(data.get("due_at"))
     elif name == "closed":
         case.is_open = False
         if case.closed_at is None:
@@ -262,29 +317,39 @@ def _life(case: Case, name: str, at: datetime, data: dict[str, Any]) -> None:
         case.is_open = True
 
 
-def _handover(case: Case, name: str, data: dict[str, Any]) -> None:
+def _handover(case: Case, name: str, at: datetime, data: dict[str, Any]) -> None:
     if name == "handed_over":
         due = data.get("receipt_due_at")
         case.handovers[data["handover"]] = Waiting(
             data["receiver"],
-            datetime.fromisoformat(due) if due else None,
+            _time(due),
+            group=data.get("group"),
             safety=data.get("safety", False),
         )
     elif name == "handover_receipt_noted":
-        case.handovers[data["handover"]].receipts.append(data["receipt"])
+        _received(case.handovers[data["handover"]], data["receipt"], at)
     elif name == "handover_silent":
         case.handovers[data["handover"]].alarms += 1
 
 
-def _complaint(case: Case, name: str, data: dict[str, Any]) -> None:
+def _complaint(case: Case, name: str, at: datetime, data: dict[str, Any]) -> None:
     if name == "complaint_sent":
         due = data.get("receipt_due_at")
-        case.deliveries[data["delivery"]] = Waiting(
-            data["system"], datetime.fromisoformat(due) if due else None
-        )
+        case.deliveries[data["delivery"]] = Waiting(data["system"], _time(due))
     elif name == "complaint_receipt_noted":
-        case.deliveries[data["delivery"]].receipts.append("accepted")
+        _received(case.deliveries[data["delivery"]], data["reference"], at)
     elif name == "complaint_silent":
         case.deliveries[data["delivery"]].alarms += 1
     elif name == "complaint_answered":
         case.replies += 1
+        case.deliveries[data["delivery"]].answered = True
+
+
+def _received(way: Waiting, what: str, at: datetime) -> None:
+    if what != "sent":
+        way.receipts.append(what)
+        way.received_at = way.received_at or at
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
