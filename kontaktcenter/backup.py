@@ -1,6 +1,7 @@
 """Backups: the log in one folder, the keys in another, and how both come back.
 
-The log's folder holds `log.db` and `manifest.json`; the keys' folder `keys.db`, `manifest.json`
+The log's folder holds `log.db`, the sealed files of cases (`attachments`) and `manifest.json`; the
+keys' folder `keys.db`, `manifest.json`
 and, unless they were left out, `city.key` and `protected.key`, which never go into the log's
 folder; a secret that is kept elsewhere comes back with the other one beside it. Read
 models and the index are not kept: they are folded from the log again.
@@ -18,6 +19,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
 from core.errors import Corrupt, NotFound, Refused
+from core.eventlog.attachments import Attachments
 from core.eventlog.parts import PROTECTED_KEY
 from core.eventlog.secret import load_secret
 from kontaktcenter import log_file
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 MANIFEST: Final = "manifest.json"
 LOG: Final = "log.db"
 KEYS: Final = "keys.db"
+ATTACHMENTS: Final = "attachments"
 SECRET: Final = "city.key"  # noqa: S105 -- a file's name
 PROTECTED: Final = PROTECTED_KEY  # the secret of protected identities
 LAYOUT: Final = 1
@@ -85,13 +88,38 @@ def _to_disk(path: Path) -> None:
 def write_manifest(folder: Path, content: Mapping[str, object]) -> None:
     """The manifest of a finished folder, with the SHA-256 of its files; written last."""
     files = {
-        path.name: {"sha256": _sha256(path), "bytes": path.stat().st_size}
-        for path in sorted(folder.iterdir())
-    }
+        path.relative_to(folder).as_posix(): {
+            "sha256": _sha256(path), "bytes": path.stat().st_size,
+        }
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }  # fmt: skip
     manifest = folder / MANIFEST
     whole = {"layout": LAYOUT, **content, "files": files}
     manifest.write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     _to_disk(manifest)
+
+
+def copy_attachments(source: Path, target: Path) -> int:
+    """Copy the sealed files of cases; how many. One that an erasure removes meanwhile is left out.
+
+    Raises: Corrupt where one is not as it was written.
+    """
+    files, copies = Attachments(source), Attachments(target)
+    copied = 0
+    for address in list(files.addresses()):
+        path = copies.path(address)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            shutil.copyfile(files.path(address), path)
+        except FileNotFoundError:
+            path.unlink(missing_ok=True)
+            continue
+        path.chmod(0o600)
+        _to_disk(path)
+        copies.verify(address)
+        copied += 1
+    return copied
 
 
 def _sha256(path: Path) -> str:
@@ -142,6 +170,10 @@ def verify(
     manifest = _manifest(folder)
     found, fingerprint = asyncio.run(log_file.digests(folder / LOG, progress))
     shards = {name: {"position": at[0], "digest": at[1]} for name, at in found.items()}
+    files = Attachments(folder / ATTACHMENTS)
+    kept_files = list(files.addresses())
+    for address in kept_files:
+        files.verify(address)
     if shards != manifest["shards"]:
         raise Corrupt(
             _("the log in {folder} does not give the digests of its manifest").format(folder=folder)
@@ -159,6 +191,7 @@ def verify(
         "secret_fingerprint": fingerprint,
         "secret_fits": kept is not None,
         "keys": keys is not None,
+        "attachments": len(kept_files),
         "shards": shards,
     }
 
@@ -225,12 +258,13 @@ def restore(
         shutil.copyfile(source, target / name)
         (target / name).chmod(0o600)
         _to_disk(target / name)
+    copied = copy_attachments(folder / ATTACHMENTS, target / ATTACHMENTS)
     if config.master_key_file is None:
         copy_secret(kept, target / SECRET)
     beside = kept.with_name(PROTECTED)
     if config.protected_key_file is None and beside.is_file():
         copy_secret(beside, target / PROTECTED)
-    return {**result, "data": str(target)}
+    return {**result, "data": str(target), "attachments": copied}
 
 
 def _outside(config: Config) -> Path | None:

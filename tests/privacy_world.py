@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NUMBER = "0700000007"
 NAME = "Exempel Exempelsson"
 SECRET = "Hemlig text om Exempel Exempelsson, ring 070-000 00 07"
-WHY = {
+WHY: dict[str, Any] = {
     "rule": "Gallringsplan 4.2",
     "reference": "Beslut 2026/17",
     "purpose": "Gallring efter avslutat ärende",
@@ -88,14 +88,14 @@ async def add_file(
     content: bytes = PDF,
     name: str = "Ansökan från Exempel Exempelsson.pdf",
     kind: str = "application/pdf",
-    **headers: str,
+    key: str | None = None,
 ) -> httpx.Response:
     """Send a file to a case of TK."""
     async with house.as_(worker(protected=True)) as client:
         return await client.post(
             f"/api/v1/cases/TK/{case}/attachments",
             files={"file": (name, content, kind)},
-            headers={"Idempotency-Key": uuid4().hex, **headers},
+            headers={"Idempotency-Key": key or uuid4().hex},
         )
 
 

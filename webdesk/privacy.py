@@ -12,6 +12,7 @@ from starlette.requests import Request  # noqa: TC002 -- FastAPI reads annotatio
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
 from core.access import Deed
+from core.application import IdUsedBefore
 from core.disclosure import Choices
 from core.errors import Unavailable
 from core.looks import Seen
@@ -24,11 +25,14 @@ from webdesk.problems import Problem
 from webdesk.uploads import Upload
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from webdesk.desk import CommandsDesk
     from webdesk.privacy_house import PrivacyHouse
     from webdesk.services import Services
 
 _DISPOSITION: Final = "attachment; filename=\"bilaga\"; filename*=UTF-8''{}"
+_USED: Final = "This Idempotency-Key was used before to ask for something else."
 _FILE: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
@@ -61,7 +65,8 @@ class PrivacyRoutes:
     async def erase(self, request: Request) -> Response:
         """Decide an erasure."""
         body, common = await self._desk.asked(request, Erase)
-        return answers.json_answer(await self._house.erase(common["asker"], body, common["id"]))
+        found = await _once(self._house.erase(common["asker"], body, common["id"]))
+        return answers.json_answer(found)
 
     async def protocols(self, request: Request) -> Response:
         """All protocols of the asker's rooms."""
@@ -82,15 +87,24 @@ class PrivacyRoutes:
     async def decide_proposed(self, request: Request, authority: str) -> Response:
         """Decide what is due."""
         body, common = await self._desk.asked(request, DecideDue)
-        found = await self._house.decide_proposed(common["asker"], authority, body, common["id"])
+        found = await _once(
+            self._house.decide_proposed(common["asker"], authority, body, common["id"])
+        )
         return answers.json_answer(found)
 
     async def give_out(self, request: Request, authority: str, case: str) -> Response:
         """A copy of a case, as JSON or as a page."""
         body, common = await self._desk.asked(request, Disclose)
         choices = Choices(dict(body.mask), body.words, frozenset(body.parts))
-        found = await self._house.give_out(
-            common["asker"], (authority, case), choices, body.purpose, body.recipient, common["id"]
+        found = await _once(
+            self._house.give_out(
+                common["asker"],
+                (authority, case),
+                choices,
+                body.purpose,
+                body.recipient,
+                common["id"],
+            )
         )
         return self._shown(request, "disclosure", found)
 
@@ -110,14 +124,16 @@ class PrivacyRoutes:
         self._house.require_may_add(asker, authority, case)
         upload = Upload(request)
         await upload.begin()
-        told = await self._house.add_file(
-            asker,
-            self._desk.agent_of(asker, None),
-            (authority, case),
-            upload.name,
-            upload.media_type,
-            upload.pieces(),
-            self._desk.id_of(asker, key),
+        told = await _once(
+            self._house.add_file(
+                asker,
+                self._desk.agent_of(asker, None),
+                (authority, case),
+                upload.name,
+                upload.media_type,
+                upload.pieces(),
+                self._desk.id_of(asker, key),
+            )
         )
         return answers.json_answer(told)
 
@@ -143,6 +159,14 @@ class PrivacyRoutes:
         persons = self._house.require_may_see(asker, authority, case)
         stream = case_stream(authority, case)
         await self._desk.gate.look(request, Deed.READ_CASE, [Seen(stream, p) for p in persons])
+
+
+async def _once(asked: Awaitable[dict[str, Any]]) -> dict[str, Any]:
+    """Raises: Problem 409 where the key was used before to ask for something else."""
+    try:
+        return await asked
+    except IdUsedBefore as e:
+        raise Problem(HTTPStatus.CONFLICT, _USED) from e
 
 
 def router(services: Services, desk: CommandsDesk) -> APIRouter:

@@ -56,6 +56,10 @@ async def _create(  # noqa: PLR0913 -- where from, where to, and how
     # keys
     # holds every key that the earlier copy of the log needs.
     await asyncio.to_thread(backup.copy_database, path, to / backup.LOG)
+    # The files before the keys: one that an erasure removes in between has lost its key there too.
+    files = await asyncio.to_thread(
+        backup.copy_attachments, house.config.data / backup.ATTACHMENTS, to / backup.ATTACHMENTS
+    )
     await asyncio.to_thread(
         backup.copy_database, path.with_name(backup.KEYS), keys_to / backup.KEYS
     )
@@ -83,5 +87,6 @@ async def _create(  # noqa: PLR0913 -- where from, where to, and how
         "log": str(to),
         "keys": str(keys_to),
         "secret_included": included,
+        "attachments": files,
         "shards": shards,
     }
