@@ -9,7 +9,7 @@ from golden_events import sample
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import call_rules, case_commands, case_rules, cases, shifts
+from core import call_rules, shifts
 from core.calls import (
     KINDS,
     CallAnswered,
@@ -90,29 +90,6 @@ def shifts_commands() -> st.SearchStrategy[Command]:
     )
 
 
-def cases_facts() -> st.SearchStrategy[Event]:
-    return st.sampled_from(
-        [
-            cases.CaseRegistered("TK-A", "TK", "anna", "phone"),
-            cases.CaseRegistered("TK-B", "TK", "bo", "letter"),
-            cases.CaseCategorised("TK-TRP-01", "anna"),
-            cases.CaseClosed("solved", "anna"),
-        ]
-    )
-
-
-def cases_commands() -> st.SearchStrategy[Command]:
-    case = {**COMMON, "authority": "TK", "case": "a", "agent": "anna"}
-    return st.sampled_from(
-        [
-            case_commands.RegisterCase(**case),
-            case_commands.CategoriseCase(**case, case_type="TK-TRP-01"),
-            case_commands.CategoriseCase(**case, case_type="ALL-KLA-01"),
-            case_commands.CloseCase(**case, outcome="solved"),
-        ]
-    )
-
-
 def check(decider: Decider[Any], facts: list[Event], command: Command) -> None:
     """No facts raise; what is decided contradicts nothing.
 
@@ -141,8 +118,3 @@ def test_calls(facts: list[Event], command: Command) -> None:
 @given(facts=st.lists(shifts_facts(), max_size=12), command=shifts_commands())
 def test_shifts(facts: list[Event], command: Command) -> None:
     check(shifts.SHIFTS, facts, command)
-
-
-@given(facts=st.lists(cases_facts(), max_size=8), command=cases_commands())
-def test_cases(facts: list[Event], command: Command) -> None:
-    check(case_rules.CASES, facts, command)

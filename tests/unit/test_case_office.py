@@ -321,9 +321,9 @@ def test_the_registrar_registers_a_case_under_a_number_that_stands() -> None:
     number["registry_number"] = "2026/1235"
     other = DecideRegistry(**asked(REGISTRAR, **number))
     given(CASES, *WASTE, decided).when(other).then_refused(RegistryNumberStands)
-    bad: dict[str, Any]
-    for bad in ({"outcome": "burnt"}, {"outcome": "registered"}, {"outcome": "kept_unregistered"}):
-        given(CASES, *WASTE).when(DecideRegistry(**asked(REGISTRAR, **bad))).then_refused(Invalid)
+    for outcome in ("burnt", "registered", "kept_unregistered"):
+        bare = DecideRegistry(**asked(REGISTRAR, outcome=outcome))
+        given(CASES, *WASTE).when(bare).then_refused(Invalid)
 
 
 def test_a_file_is_attached_once() -> None:
