@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from core.taxonomy import Directory
 
 SECTION: Final = "retention_rule"
-MONTHS_MAX: Final = 1_200
 _MONTHS: Final = 12
 _CITY: Final = ZoneInfo("Europe/Stockholm")
 
@@ -108,23 +107,6 @@ def _rule(key: str, row: Mapping[str, object], directory: Directory) -> Retentio
         what=RetentionAct(str(row.get("what", RetentionAct.ERASE))),
         rule=str(row.get("rule") or key),
     )
-
-
-def faults_of(row: Mapping[str, object]) -> list[str]:
-    """What is wrong with a row of the section, each as a sentence; empty where nothing is."""
-    faults = []
-    months = row.get("months")
-    if not isinstance(months, int) or isinstance(months, bool) or not 0 < months <= MONTHS_MAX:
-        faults.append(f"months is a whole number from 1 to {MONTHS_MAX}")
-    if row.get("what", RetentionAct.ERASE) not in set(RetentionAct):
-        faults.append(f"what may be one of: {', '.join(RetentionAct)}")
-    if not isinstance(row.get("authority"), str):
-        faults.append("authority is the code of the owner")
-    if not isinstance(row.get("rule"), str) or not str(row["rule"]).strip():
-        faults.append("rule is the text that a protocol quotes")
-    if "case_types" in row and "area" in row:
-        faults.append("name case_types or an area, not both")
-    return faults
 
 
 @dataclass(frozen=True, slots=True)

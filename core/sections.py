@@ -238,6 +238,12 @@ SECTIONS: Final[Mapping[str, Section]] = MappingProxyType(
             approximate=_FLAG, locked=FLAG, comparable=FLAG,
             missing=Field("list", items=Field("name")),
         ),
+        "retention_rule": _section(
+            "authority", id=ID, authority=_AUTHORITY, case_types=_keys("case_type"),
+            area=_key("area", required=False), rule=NAME,
+            months=Field("whole", required=True, least=1, most=1_200),
+            what=Field("name", words=frozenset({"erase", "archive_then_erase"})),
+        ),
     }
 )  # fmt: skip
 
