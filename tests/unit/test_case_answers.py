@@ -16,6 +16,7 @@ from core.case_commands import (
     CaseIsClosed,
     CaseNotCategorised,
     CaseOfOfficer,
+    DecideCase,
     ExerciseOfAuthority,
     GuardedAnswer,
     LevelNotTakenOver,
@@ -25,6 +26,7 @@ from core.case_commands import (
 from core.case_rules import CASES
 from core.cases import (
     CaseAnswered,
+    CaseHandedOver,
     CaseTaken,
 )
 from core.errors import Invalid
@@ -135,6 +137,38 @@ def test_the_owners_officer_in_the_answer_group_may_act() -> None:
     given(CASES, *before).when(command).then(CaseAnswered("olle", "phone", text=TEXT, step=0))
     beyond = (registered("SBK"), typed("SBK-LOV-01"))  # and what no step foresaw
     given(CASES, *beyond).when(command).then(CaseAnswered("olle", "phone", text=TEXT))
+
+
+@pytest.mark.requirement("R12")
+def test_officers_of_the_groups_other_authorities_do_its_plain_steps_and_no_others() -> None:
+    to_sdn = CaseHandedOver("h", "anna", "SDN", "spec_sdn")
+    before = (registered("BRO"), typed("SDN-ALM-01"), to_sdn)  # answer at 1, answer by spec_sdn
+    command = AnswerCase(**asked(officer("SDN"), "BRO", text=TEXT))
+    given(CASES, *before).when(command).then(CaseAnswered("olle", "phone", text=TEXT, step=1))
+    decision = (registered("BRO"), typed("SDN-SKR-01"), to_sdn)  # reply at 2, decide by spec_sdn
+    decides = DecideCase(**asked(officer("SDN"), "BRO", outcome="bifall"))
+    given(CASES, *decision).when(decides).then_refused(ExerciseOfAuthority, "BRO's alone")
+
+
+@pytest.mark.requirement("R6")
+def test_a_receiver_works_on_what_it_was_given_up_to_the_owners_border() -> None:
+    to_sam = CaseHandedOver("s", "anna", "SAM", "samverkan", safety=True)
+    sam = officer("SAM", "sam")
+    command = AnswerCase(**asked(sam, text=TEXT))
+    for code in ("TK-DRC-02", "TK-AVF-01"):  # no step of its own: it answers beside the chain
+        before = (REGISTERED, typed(code), to_sam)
+        given(CASES, *before).when(command).then(CaseAnswered("sam", "phone", text=TEXT))
+    barred = (REGISTERED, typed("TK-PAR-02"), to_sam)
+    given(CASES, *barred).when(command).then_refused(ExerciseOfAuthority)
+
+
+@pytest.mark.requirement("R8")
+def test_level_2_is_learned_by_subject() -> None:
+    elsewhere = agent("bo", "tnh_miljo", level=2)
+    before = (REGISTERED, typed("TK-AVF-03"))  # answer at 2
+    command = AnswerCase(**asked(elsewhere, text=TEXT))
+    given(CASES, *before).when(command).then_refused(LevelOfAnother, "level 2")
+    given(CASES, *WASTE).when(command).then(CaseAnswered("bo", "phone", text=TEXT, step=0))
 
 
 def test_a_caller_may_ask_twice() -> None:
