@@ -123,7 +123,7 @@ class WebHouse:
 
 @contextlib.asynccontextmanager
 async def web_house(
-    folder: Path, *, token: str | None = TOKEN, **more: Any
+    folder: Path, *, token: str | None = TOKEN, times: SessionTimes = ENDLESS, **more: Any
 ) -> AsyncIterator[WebHouse]:
     """Open everything on a log in memory; the runner only moves when it is told to."""
     clock = SetClock()
@@ -136,7 +136,7 @@ async def web_house(
     await asyncio.to_thread(runner.catch_up)
     events = product_events(node)
     more.setdefault("passwords", Passwords(os.urandom, PasswordHasher(1, 8, 1)))
-    more.setdefault("sessions", Sessions(None, clock, os.urandom, ENDLESS))
+    more.setdefault("sessions", Sessions(None, clock, os.urandom, times))
     more.setdefault("read_log", ChainedReadLog(node, events, clock, "house", "1"))
     more.setdefault("models", models)
     store = Attachments(folder / "attachments")

@@ -206,6 +206,7 @@ class SignInPages:
                 hash=hashed,
             )
         )  # fmt: skip
+        self._services.sessions.end_all(asker.id)
         account = self._services.accounts().account(asker.id)
         assert account is not None
         answer = _go(f"/account?changed=1{_lang(form)}")
