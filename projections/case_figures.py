@@ -1,100 +1,27 @@
-"""One row for each case, with what figures need of it; names of case types; search over both.
+"""One row for each case, with what figures need of it; names of case types, and search in them.
 
 Personal text is sealed in the log and is not here: only numbers, codes and the hash of the caller.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from sqlite_utils.migrations import Migrations
 
-from core.cases import CaseCategorised, CaseClosed, CaseRegistered
 from core.eventlog.codec import decode_event
 from core.taxonomy import EntryRemoved, EntrySet
 from core.vocabulary import CASES_PREFIX, CENTRE
-from projections.call_facts import mark_of, worse
+from projections.case_facts import CONTACT, FIGURE_TOPICS, Case, CaseFact, case_fact, fold_case
 from projections.fact_store import FactStore, Kept
-from projections.times import micros
+from projections.upserts import Upsert
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from sqlite_utils import Database
 
     from projections.base import Fed
-
-REGISTER, CATEGORISE, CLOSE = range(3)
-
-
-class CaseFact(NamedTuple):
-    """One event of a case; `word` is its type or outcome, `flag` complaint or first contact."""
-
-    at_us: int
-    seq: int
-    kind: int
-    mark: int
-    flag: bool = False
-    number: str | None = None
-    authority: str | None = None
-    agent: str | None = None
-    channel: str | None = None
-    contact: str | None = None
-    caller_ref: str | None = None
-    word: str | None = None
-
-
-class Case(NamedTuple):
-    """One case.
-
-    Times are microseconds since the epoch; `contact` is the stream of the call it came from.
-    """
-
-    number: str | None
-    authority: str
-    channel: str | None
-    contact: str | None
-    caller_ref: str | None
-    case_type: str | None
-    complaint: bool
-    outcome: str | None
-    first_contact: bool
-    registered_us: int | None
-    closed_us: int | None
-    registered_by: str | None
-    closed_by: str | None
-    mark: int
-
-
-def fold_case(stream: str, facts: Sequence[CaseFact]) -> Case:
-    """What a case comes to: first registration, last type and first close, told in any order."""
-    registered = categorised = closed = None
-    mark = 0
-    for fact in sorted(facts):
-        mark = worse(mark, fact.mark)
-        if fact.kind == REGISTER:
-            registered = registered or fact
-        elif fact.kind == CATEGORISE:
-            categorised = fact
-        else:
-            closed = closed or fact
-    return Case(
-        number=registered.number if registered else None,
-        authority=stream.split("/", 2)[1],
-        channel=registered.channel if registered else None,
-        contact=registered.contact if registered else None,
-        caller_ref=registered.caller_ref if registered else None,
-        case_type=categorised.word if categorised else None,
-        complaint=categorised.flag if categorised else False,
-        outcome=closed.word if closed else None,
-        first_contact=closed.flag if closed else False,
-        registered_us=registered.at_us if registered else None,
-        closed_us=closed.at_us if closed else None,
-        registered_by=registered.agent if registered else None,
-        closed_by=closed.agent if closed else None,
-        mark=mark,
-    )
-
 
 _COLUMNS: Final = {
     "id": int,
@@ -113,20 +40,32 @@ _COLUMNS: Final = {
     "registered_by": str,
     "closed_by": str,
     "mark": int,
+    "level": str,
+    "answer_group": str,
+    "contacts": int,
+    "guided": int,
+    "passed_on": int,
+    "reopened": int,
 }
 assert tuple(_COLUMNS)[2:] == Case._fields
+_CASES: Final = Upsert("cases", tuple(_COLUMNS), ("id",))
+_CONTACTS: Final = Upsert("contacts", ('"case"', "seq", "at_us", "caller_ref"), ('"case"', "seq"))
 
 _migrations = Migrations("case_figures")
 
 
 @_migrations()
 def m001_cases(db: Database) -> None:
-    """Cases and case types, with search: parts of words in numbers, whole words in names."""
+    """Cases, and case types with search of whole words in their names."""
     FactStore.make(db)
     cases = db.table("cases").create(_COLUMNS, pk="id")
     for columns in (["contact"], ["caller_ref", "case_type"], ["authority", "case_type"]):
         cases.create_index(columns)
-    cases.enable_fts(["number", "case_type"], tokenize="trigram", create_triggers=True)
+    cases.create_index(["registered_us"])
+    contacts = db.table("contacts").create(
+        {"case": int, "seq": int, "at_us": int, "caller_ref": str}, pk=("case", "seq")
+    )
+    contacts.create_index(["case", "caller_ref"])
     types = db.table("case_types").create(
         {"id": int, "code": str, "name": str, "english": str, "authority": str}, pk="id"
     )
@@ -147,10 +86,8 @@ class CaseFigures:
     """The projection of cases. See `docs/reference/read-models.md` for its tables."""
 
     name = "case_figures"
-    version = 1
-    topics = frozenset(
-        e.TOPIC for e in (CaseRegistered, CaseCategorised, CaseClosed, EntrySet, EntryRemoved)
-    )
+    version = 2
+    topics = FIGURE_TOPICS | {EntrySet.TOPIC, EntryRemoved.TOPIC}
     migrations = _migrations
 
     def __init__(self) -> None:
@@ -176,8 +113,8 @@ class CaseFigures:
             event = decode_event(fed.event.type, fed.event.schema, fed.event.data)
             if isinstance(event, EntrySet | EntryRemoved):
                 _case_type(db, event)
-            elif isinstance(event, CaseRegistered | CaseCategorised | CaseClosed):
-                told.append((fed, _fact(fed, event)))
+            elif event is not None and (fact := case_fact(fed, event)) is not None:
+                told.append((fed, fact))
         cases = self._facts.load(db, {fed.event.stream: fed.shard for fed, _ in told})
         changed: dict[str, Kept[CaseFact]] = {}
         for fed, fact in told:
@@ -186,39 +123,20 @@ class CaseFigures:
                 case.facts.append(fact)
                 changed[case.stream] = case
         self._facts.save(db, changed.values())
-        db.table("cases").upsert_all(_rows(changed.values()), pk="id")
-
-
-def _rows(cases: Iterable[Kept[CaseFact]]) -> Iterable[dict[str, object]]:
-    for case in cases:
-        row = fold_case(case.stream, case.facts)
-        yield {"id": case.id, "stream": case.stream, **row._asdict()}
-
-
-def _fact(fed: Fed, event: CaseRegistered | CaseCategorised | CaseClosed) -> CaseFact:
-    at, seq = micros(fed.event.occurred_at), fed.seq
-    mark = mark_of(fed.commit.origin, fed.event.occurred_at, fed.commit.recorded_at)
-    if isinstance(event, CaseRegistered):
-        return CaseFact(
-            at,
-            seq,
-            REGISTER,
-            mark,
-            False,
-            event.number,
-            event.authority,
-            event.agent,
-            event.channel,
-            event.contact,
-            event.caller_ref,
+        _CASES.write(db, [_row(case) for case in changed.values()])
+        _CONTACTS.write(
+            db,
+            [
+                (case.id, fact.seq, fact.at_us, fact.caller_ref)
+                for case in changed.values()
+                for fact in case.facts
+                if fact.kind == CONTACT
+            ],
         )
-    if isinstance(event, CaseCategorised):
-        return CaseFact(
-            at, seq, CATEGORISE, mark, event.complaint, agent=event.agent, word=event.case_type
-        )
-    return CaseFact(
-        at, seq, CLOSE, mark, event.first_contact, agent=event.agent, word=event.outcome
-    )
+
+
+def _row(case: Kept[CaseFact]) -> tuple[object, ...]:
+    return (case.id, case.stream, *fold_case(case.stream, case.facts))
 
 
 def _case_type(db: Database, event: EntrySet | EntryRemoved) -> None:

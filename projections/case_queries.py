@@ -1,4 +1,4 @@
-"""Figures of cases: counts by type, owner and outcome, first contact, complaints; and search.
+"""Figures of cases: counts by type, owner and outcome, first contact, complaints; search of types.
 
 Only codes, numbers and hashes are here. Whoever asks for one authority gets that one's cases
 alone (R40, R53).
@@ -6,6 +6,7 @@ alone (R40, R53).
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -40,27 +41,29 @@ _SQL_COMPLAINTS: Final = """
     WHERE registered_us >= :first AND registered_us < :last
         AND (:authority IS NULL OR authority = :authority)
 """
-# A return is another case of the same caller and type: what is registered again is asked again.
+# A return is the same caller again about the same type: as another case of the same authority, so
+# that nobody's figures tell of another's room, or about the case itself.
 _SQL_CLOSED: Final = """
-    SELECT c.id, c.closed_us, c.first_contact, r.registered_us AS returned_us FROM cases c
-    LEFT JOIN cases r ON r.caller_ref = c.caller_ref AND r.case_type = c.case_type AND r.id <> c.id
-        AND r.registered_us > c.closed_us
-    WHERE c.closed_us >= :first AND c.closed_us < :last
-        AND (:authority IS NULL OR c.authority = :authority)
-        AND (:case_type IS NULL OR c.case_type = :case_type)
-    ORDER BY c.id
-"""
-_SQL_NUMBERS: Final = """
-    SELECT c.number, c.authority, c.case_type, t.name, c.outcome, c.closed_us IS NOT NULL AS closed
-    FROM cases_fts f JOIN cases c ON c.id = f.rowid LEFT JOIN case_types t ON t.code = c.case_type
-    WHERE cases_fts MATCH :match AND c.authority = :authority ORDER BY f.rank LIMIT :most
+    WITH closed AS (
+        SELECT c.*, {about} AS about FROM cases c
+        WHERE c.closed_us >= :first AND c.closed_us < :last
+            AND (:rooms IS NULL OR c.authority IN (SELECT value FROM json_each(:rooms)))
+            AND (:case_type IS NULL OR c.case_type = :case_type)
+    )
+    SELECT c.id, c.about, c.closed_us, c.first_contact, r.registered_us AS returned_us
+    FROM closed c LEFT JOIN cases r ON r.caller_ref = c.caller_ref AND r.case_type = c.case_type
+        AND r.id <> c.id AND r.authority = c.authority AND r.registered_us > c.closed_us
+    UNION ALL
+    SELECT c.id, c.about, c.closed_us, c.first_contact, k.at_us
+    FROM closed c JOIN contacts k ON k."case" = c.id AND k.caller_ref = c.caller_ref
+        AND k.at_us > c.closed_us
+    ORDER BY 1, 5
 """
 _SQL_TYPES: Final = """
     SELECT t.code, t.name, t.english, t.authority
     FROM case_types_fts f JOIN case_types t ON t.id = f.rowid
     WHERE case_types_fts MATCH :match ORDER BY f.rank LIMIT :most
 """
-_TRIGRAM: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,8 @@ def first_contact_of(
 ) -> FirstContact:
     """First-contact resolution of the cases that were closed in a period. Raises: Unavailable."""
     with read_models.snapshot("case_figures") as db:
-        return first_contact(_closed(db, {**period.params(), "case_type": case_type}), now)
+        found = closed_cases(db, period, case_type=case_type)
+        return first_contact((case for _, case in found), now)
 
 
 def complaints_of(read_models: ReadModels, period: CasePeriod) -> tuple[int, int]:
@@ -121,21 +125,6 @@ def complaints_of(read_models: ReadModels, period: CasePeriod) -> tuple[int, int
     with read_models.snapshot("case_figures") as db:
         row = db.execute(_SQL_COMPLAINTS, period.params()).fetchone()
         return int(row[0]), int(row[1])
-
-
-def search_cases(
-    read_models: ReadModels, text: str, authority: str, most: int = SEARCH_ROWS_MAX
-) -> list[dict[str, Any]]:
-    """One authority's cases whose number or type holds `text` anywhere; at least three characters.
-
-    Raises: Invalid, Unavailable.
-    """
-    if len(text.strip()) < _TRIGRAM:
-        raise Invalid(f"search for at least {_TRIGRAM} characters", field="text")
-    phrase = '"' + text.replace('"', '""') + '"'
-    params = {"authority": authority, "most": min(most, SEARCH_ROWS_MAX)}
-    with read_models.snapshot("case_figures") as db:
-        return list(db.query(_SQL_NUMBERS, {**params, "match": phrase}))
 
 
 def search_types(
@@ -154,16 +143,30 @@ def search_types(
         return list(db.query(_SQL_TYPES, params))
 
 
-def _closed(db: Database, params: Mapping[str, Any]) -> Iterator[ClosedCase]:
-    found: dict[int, tuple[int, bool, list[datetime]]] = {}
-    for row in db.query(_SQL_CLOSED, dict(params)):
-        _, _, returned = found.setdefault(
-            row["id"], (row["closed_us"], bool(row["first_contact"]), [])
+def closed_cases(
+    db: Database,
+    period: CasePeriod,
+    rooms: frozenset[str] | None = None,
+    about: str = "NULL",
+    case_type: str | None = None,
+) -> Iterator[tuple[str | None, ClosedCase]]:
+    """The cases closed in a period, each with the column `about` and when its caller came back.
+
+    None for `rooms`: all of them, or `period.authority`'s.
+    """
+    if rooms is None and period.authority is not None:
+        rooms = frozenset({period.authority})
+    listed = None if rooms is None else json.dumps(sorted(rooms))
+    params = {**period.params(), "rooms": listed, "case_type": case_type}
+    found: dict[int, tuple[str | None, int, bool, list[datetime]]] = {}
+    for row in db.query(_SQL_CLOSED.format(about=about), params):
+        *_, returned = found.setdefault(
+            row["id"], (row["about"], row["closed_us"], bool(row["first_contact"]), [])
         )
         if row["returned_us"] is not None:
             returned.append(_moment(row["returned_us"]))
-    for closed_us, at_first, returned in found.values():
-        yield ClosedCase(_moment(closed_us), at_first, tuple(returned))
+    for value, closed_us, at_first, returned in found.values():
+        yield value, ClosedCase(_moment(closed_us), at_first, tuple(returned))
 
 
 def _moment(at_us: int) -> datetime:

@@ -66,6 +66,40 @@ TEXTS: Final[Mapping[str, tuple[str, str, str, str]]] = {
     ),
 }
 
+# Counts of cases. Each is of the cases that were registered in the period.
+CASE_TEXTS: Final[Mapping[str, tuple[str, str, str, str]]] = {
+    "case_volume": (
+        "Registrerade ärenden",
+        "Cases registered",
+        "cases registered in the period, whatever became of them",
+        "cases",
+    ),
+    "case_transfer_rate": (
+        "Andel vidarelämnade",
+        "Passed on",
+        (
+            "cases connected, handed over, sent to a complaint system or escalated beyond the"
+            " centre's two levels / cases registered"
+        ),
+        "share",
+    ),
+    "case_guided_rate": (
+        "Andel lotsade",
+        "Guided",
+        (
+            "cases whose caller was shown the right way / cases registered; neither solved nor"
+            " passed on by that"
+        ),
+        "share",
+    ),
+    "case_contacts": (
+        "Kontakter",
+        "Contacts",
+        "registrations + further contacts about the cases that were registered in the period",
+        "contacts",
+    ),
+}
+
 
 class Incomparable(Refused):
     """The two measurements are not of the same thing, so they are not compared."""
@@ -281,6 +315,22 @@ def catalogue_page() -> str:
     lines += [f"| `{k.id}` | {k.name_sv} | {k.name_en} | {k.formula} | {k.unit} |" for k in KPIS]
     lines += [
         f"| `{name}` | {sv} | {en} | {formula} | {unit} |"
-        for name, (sv, en, formula, unit) in TEXTS.items()
+        for name, (sv, en, formula, unit) in {**TEXTS, **CASE_TEXTS}.items()
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_SMALL_NUMBERS]) + "\n"
+
+
+_SMALL_NUMBERS: Final = (
+    "",
+    "## Small numbers",
+    "",
+    "An authority gets its own figures whole (R40). Where figures leave it, `report --public`:",
+    "",
+    "- counts of 1 to 4 are not told, and of a row of so few cases nothing is;",
+    "- where only one row or one outcome would be missing, the next smallest is not told either,",
+    "  so that nobody finds it by subtraction;",
+    "- first contact is told where each of its parts is 0 or at least 5.",
+    "",
+    "A case counts where it was registered, first contact where it was closed. A return is counted",
+    "within the same authority, so that nobody's figures tell of another's room.",
+)
