@@ -15,7 +15,7 @@ from fastapi import APIRouter
 from starlette.requests import Request  # noqa: TC002 -- FastAPI reads annotations
 from starlette.responses import Response  # noqa: TC002 -- FastAPI reads annotations
 
-from core.access import Deed, sight
+from core.access import Deed, Place, Verdict, sight, verdict
 from core.looks import Seen
 from core.vocabulary import Level
 from projections.case_search_queries import HITS_MAX, search_cases
@@ -30,7 +30,7 @@ from webdesk.even_time import hold
 from webdesk.paging import PAGE_ROWS, PAGE_ROWS_MAX, Asked, in_sight, page, parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from core.access import Sight
     from projections.case_rows import CaseRow
@@ -119,11 +119,26 @@ class CaseLists:
         )
 
     async def _registered(self, request: Request, asked: Asked) -> Response:
-        """What the asker registered and nobody has taken over, in any room."""
+        """What the asker registered and nobody has taken over, in any room.
+
+        Such cases are in no room of the asker's, so each is judged by itself.
+        """
         asker = self._gate.known(request)
-        seen = sight(asker, Deed.READ_CASE, self._services.directory())
+        directory = self._services.directory()
+        seen = sight(asker, Deed.READ_CASE, directory)
         found = await self._of(my_registered, seen, asked.rows)
-        return answers.json_answer(page(_rows(found), None, {}, ()))
+        opened = [
+            row
+            for row in found
+            if verdict(
+                asker,
+                Deed.READ_CASE,
+                Place(row.authority, frozenset(row.receivers), asker.id, row.protected),
+                directory,
+            )
+            is Verdict.ALLOWED
+        ]
+        return answers.json_answer(page(_rows(opened), None, {}, ()))
 
     async def _awaited(self, seen: Sight, asked: Asked, kind: str) -> Response:
         asked.only("list", "receiver", "group", "officer", "limit")
@@ -141,7 +156,7 @@ class CaseLists:
         return await asyncio.to_thread(partial(query, self._services.read_models, *given, **named))
 
 
-def _rows(rows: tuple[CaseRow, ...]) -> list[dict[str, Any]]:
+def _rows(rows: Iterable[CaseRow]) -> list[dict[str, Any]]:
     return [row.as_json() for row in rows]
 
 

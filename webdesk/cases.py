@@ -65,7 +65,7 @@ class CasesDesk:
         common["expected_version"] = expected_version(request)
         command = self._command(verb, body, common, authority, case)
         if isinstance(command, LinkCases) and not self._known(command.stream, command.id):
-            self._require_other(command, case_stream(authority, command.other))
+            self._require_both(command, case_stream(authority, command.other))
         return await self._done(command)
 
     def _command(
@@ -98,12 +98,13 @@ class CasesDesk:
                 raise
             raise type(refused) from None
 
-    def _require_other(self, command: LinkCases, stream: str) -> None:
+    def _require_both(self, command: LinkCases, other: str) -> None:
         """A link tells that there is another case: to those alone who may open that one too."""
-        state = self._state(stream)
-        require(command.asker, Deed.READ_CASE, _place(stream, state), self._directory())
-        if state.number is None:
-            raise NoSuchCase
+        for deed, stream in ((command.DEED, command.stream), (Deed.READ_CASE, other)):
+            state = self._state(stream)
+            require(command.asker, deed, _place(stream, state), self._directory())
+            if state.number is None:
+                raise NoSuchCase
 
     def _known(self, stream: str, first: UUID) -> bool:
         """Whether this command was recorded before: then the first answer stands."""
