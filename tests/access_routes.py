@@ -116,6 +116,13 @@ ROUTES: Final[dict[Key, Route]] = {
     ("POST", "/api/v1/cases/search"): Route(
         CENTRE, Deed.SEARCH_CASES, bodies=({"text": "vatten"}, {"text": "läcka"}, {"text": "mf"})
     ),
+    ("POST", "/api/v1/cases/history"): Route(
+        CENTRE, Deed.READ_HISTORY, bodies=({"number": "0700001002"}, {"number": "0700001009"})
+    ),
+    ("GET", "/api/v1/officers"): Route(CENTRE, Deed.READ_CATALOGUE),
+    ("GET", "/api/v1/reports/{authority}/{month}"): Route(
+        ROOM, Deed.READ_CASE_FIGURES, "/api/v1/reports/{authority}/2026-11"
+    ),
     # privacy
     ("GET", "/api/v1/looks"): Route(CENTRE, Deed.READ_LOOKS, names=True),
     ("POST", "/api/v1/looks/search"): Route(

@@ -205,6 +205,33 @@ class CaseHits(BaseModel):
     as_of: dict[str, int]
 
 
+class CallerHistory(BaseModel):
+    """A caller's cases, and when he or she called: each the latest first."""
+
+    cases: list[dict[str, Any]]
+    calls: list[dict[str, Any]]
+    as_of: dict[str, int]
+
+
+class Officers(BaseModel):
+    """The directory: account, name, roles, and whether somebody is at work now."""
+
+    rows: list[dict[str, Any]]
+
+
+class Report(BaseModel):
+    """An authority's cases of a period. A number that is too small to be told is null."""
+
+    authority: str
+    begin: str
+    end: str
+    by: str
+    rows: list[dict[str, Any]]
+    total: dict[str, Any]
+    formulas: dict[str, str]
+    as_of: dict[str, int]
+
+
 class CaseCounts(BaseModel):
     """Counts of open cases, a row for each of one's own rooms that has any."""
 

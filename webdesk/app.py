@@ -11,6 +11,7 @@ from starlette.staticfiles import StaticFiles
 from webdesk import (
     answers,
     assets,
+    case_history,
     case_lists,
     cases,
     commands,
@@ -120,6 +121,7 @@ def create_app(services: Services) -> FastAPI:
     desk = CommandsDesk(services, metrics)
     app.include_router(commands.router(desk))
     app.include_router(case_lists.router(services, desk.gate))
+    app.include_router(case_history.router(services, desk.gate))
     app.include_router(looks.router(services, desk.gate))
     app.include_router(people.router(services, desk.gate))
     app.include_router(cases.router(services, desk))

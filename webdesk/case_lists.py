@@ -1,4 +1,4 @@
-"""Lists of cases over HTTP: work lists, what is awaited, search, history, directory and figures.
+"""Lists of cases over HTTP: work lists, what is awaited, and search.
 
 Every query is given what the asker sees (`Gate.sight`) and nothing filters after it. Every answer
 leaves at an even time: how long a search takes would tell what it left out.
