@@ -13,8 +13,10 @@ import typer
 from kontaktcenter import (
     __version__,
     cli_backup,
+    cli_catalogue,
     cli_config,
     cli_log,
+    cli_looks,
     cli_privacy,
     cli_projection,
     cli_user,
@@ -48,10 +50,13 @@ app = typer.Typer(
 )
 imports = group(_("Bring recorded calls into the log."))
 app.add_typer(imports, name="import")
+app.add_typer(cli_looks.looks, name="looks")
+app.add_typer(cli_looks.person, name="person")
 app.add_typer(cli_log.app, name="log")
 app.add_typer(cli_projection.app, name="projection")
 app.add_typer(cli_backup.app, name="backup")
 app.add_typer(cli_config.app, name="config")
+app.add_typer(cli_catalogue.app, name="catalogue")
 app.add_typer(cli_user.users, name="user")
 app.add_typer(cli_user.tokens, name="token")
 app.add_typer(cli_privacy.erasures, name="erasure")
@@ -84,7 +89,8 @@ def serve(
     insecure: Annotated[
         bool,
         typer.Option(
-            "--insecure", help=_("Listen on other addresses than loopback, though nobody signs in.")
+            "--insecure",
+            help=_("Listen on other addresses than loopback; TLS must stand in front."),
         ),
     ] = False,
 ) -> int:

@@ -55,8 +55,8 @@ def require_loopback(config: Config, *, insecure: bool) -> None:
         local = False
     if not local:
         said = _(
-            "host: {host} can be reached by others, and nobody signs in yet: everyone there could"
-            " see the board. Use 127.0.0.1, or say --insecure to do it all the same"
+            "host: {host} can be reached by others, and this server speaks plain HTTP: put TLS in"
+            " front of it and use 127.0.0.1, or say --insecure where TLS is on another machine"
         )
         raise ConfigError(said.format(host=config.host), key="host")
 

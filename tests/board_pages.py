@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 TOKEN = "a-token-for-the-board"
+AUTH = {"Authorization": f"Bearer {TOKEN}"}
 AXE = ROOT / "tests" / "vendor" / "axe-core-4.14.1" / "axe.min.js"
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 QUIET = (
@@ -53,7 +54,7 @@ class Server:
     def start(self) -> None:
         self.running = Running(
             self.home, "serve", "--data", self.home / "data", "--port", self.port,
-            KC_FACTS_TOKEN=TOKEN, KC_LANG="sv",
+            KC_FACTS_TOKEN=TOKEN, KC_LANG="sv", KC_PUBLIC_BOARD="true",
         )  # fmt: skip
         self.running.address()
 

@@ -28,7 +28,7 @@ def _serve(folder: Path) -> tuple[subprocess.Popen[str], int]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env={**os.environ, "KC_FACTS_TOKEN": TOKEN},
+        env={**os.environ, "KC_FACTS_TOKEN": TOKEN, "KC_PUBLIC_BOARD": "true"},
     )
     assert server.stdout is not None
     for line in server.stdout:

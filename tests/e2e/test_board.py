@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from board_pages import Server, axe, chromium_browser, told, watched
+from board_pages import AUTH, Server, axe, chromium_browser, told, watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -196,14 +196,14 @@ def test_nothing_is_fetched_from_elsewhere_and_nothing_is_complained_of(
     browser: Browser, server: Server
 ) -> None:
     for path in ("/", "/?lang=en", "/api-docs"):
-        with watched(browser, server, path=path) as board:
+        with watched(browser, server, path=path, extra_http_headers=AUTH) as board:
             board.page.wait_for_timeout(1500)
             assert board.foreign == []
             assert board.complaints == []
 
 
 def test_the_documents_page_passes_axe(browser: Browser, server: Server) -> None:
-    with watched(browser, server, path="/api-docs") as page:
+    with watched(browser, server, path="/api-docs", extra_http_headers=AUTH) as page:
         assert told(axe(page.page)) == "[]"
 
 

@@ -17,14 +17,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def get(address: str, path: str) -> dict[str, object]:
-    with urllib.request.urlopen(address + path, timeout=10) as answer:
+def get(address: str, path: str, data: Path | None = None) -> dict[str, object]:
+    """An answer; with the token of the data folder, where one is named."""
+    token = (data / "facts.token").read_text().strip() if data else ""
+    headers = {"Authorization": f"Bearer {token}"} if data else {}
+    request = urllib.request.Request(address + path, headers=headers)
+    with urllib.request.urlopen(request, timeout=10) as answer:
         found: dict[str, object] = json.load(answer)
         return found
 
 
 def serving(tmp_path: Path, **env: str) -> Running:
-    return Running(tmp_path, "serve", "--port", 0, "--data", tmp_path / "data", **env)
+    args = ("serve", "--port", 0, "--data", tmp_path / "data")
+    return Running(tmp_path, *args, KC_PUBLIC_BOARD="true", **env)
 
 
 def test_the_board_answers_and_sigterm_stops_it_cleanly(tmp_path: Path) -> None:
@@ -73,7 +78,7 @@ def test_commands_work_in_the_running_node(tmp_path: Path) -> None:
         models = kc_json(tmp_path, "projection", "list", *data)
         replayed = kc_json(tmp_path, "replay", "--until", "2026-11-22T04:25:00Z", *data)
         checked = kc_json(tmp_path, "doctor", *data)
-        over_http = get(address, "api/v1/statistics")
+        over_http = get(address, "api/v1/statistics", tmp_path / "data")
 
     assert (report["facts"], report["calls"]) == (3105, 1352)
     assert (again["facts"], again["already_known"]) == (0, 3105)
@@ -167,7 +172,7 @@ def test_a_log_in_memory_keeps_nothing_and_meets_nothing_of_a_real_one(tmp_path:
     before = kc_json(tmp_path, "log", "digest", "--data", data)
     for _time in range(2):
         with serving(tmp_path, KC_LOG="memory:") as server:
-            answered = get(server.address(), "api/v1/statistics")
+            answered = get(server.address(), "api/v1/statistics", data)
             server.stop()
         assert answered["total"] == []
 
