@@ -227,7 +227,8 @@ def _case_types(rows: Rows) -> Iterator[Fault]:
         for n, step in enumerate(_tables(row, "steps")):
             group = _of(rows, "answer_group").get(str(step.get("group")), {})
             levels = texts_of(group.get("levels"))
-            if levels and step.get("level") not in levels:
+            known = step.get("level") in KNOWN_WORDS["level"]
+            if levels and known and step.get("level") not in levels:
                 why = f"step {n + 1}: {step.get('group')} does not answer at level"
                 yield Fault("case_type", key, ("steps", n, "level"), f"{why} {step.get('level')}")
 

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANY_AUTHORITY", "AnswerGroup", "Article", "Authority", "Calendar", "CaseType", "Directory",
-    "Entry", "EntryRemoved", "EntrySet", "Fault", "Step", "decoded", "entry_name", "read_entries",
+    "Entry", "EntryRemoved", "EntrySet", "Fault", "Step", "decoded", "entry_name", "plain",
+    "read_entries",
     "read_taxonomy",
 ]  # fmt: skip
 
@@ -85,10 +86,13 @@ def decoded(data: bytes) -> str:
     return data.decode()
 
 
-def read_entries(text: str, standing: Directory | None = None) -> list[Entry]:
+def read_entries(
+    text: str, standing: Directory | None = None, *, replacing: bool = False
+) -> list[Entry]:
     """The entries of a taxonomy file, in its order.
 
-    What it does not define may stand in the catalogue already (`standing`).
+    What it does not define may stand in the catalogue already (`standing`); where it is `replacing`
+    the sections that it has, nothing of these.
     Raises: Invalid, listing every fault with its line.
     """
     try:
@@ -100,7 +104,7 @@ def read_entries(text: str, standing: Directory | None = None) -> list[Entry]:
         raise Invalid(f"the taxonomy is not TOML: {said}", faults=(said,)) from e
     reading = _Reading(text)
     found = list(reading.entries(document))
-    reading.together(found, standing or Directory())
+    reading.together(found, standing or Directory(), replacing=replacing)
     if reading.faults:
         raise _refused(reading.faults)
     return found
@@ -147,8 +151,8 @@ class _Reading:
             self._fault(f"{section}: is a table, not {type(content).__name__}", section)
             return
         for key, value in content.items():
-            plain = _plain(value)
-            row = plain if isinstance(plain, dict) else {"value": plain}
+            made = plain(value)
+            row = made if isinstance(made, dict) else {"value": made}
             self._places[section, key] = (section, key)
             for place, why in faults_of_entry(section, key, row):
                 self._fault(f"{section} {key}: {why}", section, key, *place[1:])
@@ -161,7 +165,7 @@ class _Reading:
         if not isinstance(item, dict):
             self._fault(f"{section}, row {n + 1}: is not a table", section, n)
             return
-        row = {name: _plain(value) for name, value in item.items()}
+        row = {name: plain(value) for name, value in item.items()}
         key = entry_name(section, row)
         told = key or f"row {n + 1}"
         for place, why in faults_of_entry(section, key or "", row):
@@ -175,10 +179,13 @@ class _Reading:
         self._places[section, key] = (section, n)
         yield Entry(section, key, row, self._lines.of(section, n))
 
-    def together(self, entries: list[Entry], standing: Directory) -> None:
+    def together(self, entries: list[Entry], standing: Directory, *, replacing: bool) -> None:
         """What the rows must be to each other, and to what stands already."""
+        gone = {entry.section for entry in entries} if replacing else set()
         rows: dict[str, dict[str, Mapping[str, object]]] = {
-            section: dict(found) for section, found in standing.entries.items()
+            section: dict(found)
+            for section, found in standing.entries.items()
+            if section not in gone
         }
         for entry in entries:
             rows.setdefault(entry.section, {})[entry.key] = entry.row
@@ -216,7 +223,7 @@ def read_taxonomy(
     ]
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
     """A TOML value as JSON knows it; dates and times become ISO 8601."""
     if isinstance(value, time):
         whole = not (value.second or value.microsecond)
@@ -224,9 +231,9 @@ def _plain(value: object) -> object:
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
+        return {name: plain(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value
 
 

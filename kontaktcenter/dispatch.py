@@ -34,6 +34,17 @@ VERBS: Final = {
     "projection.parked": "projections",
     "backup.create": "backups",
     "doctor.doctor": "doctor",
+    "catalogue.import_file": "catalogues",
+    "catalogue.import_lathundar": "catalogues",
+    "catalogue.diff": "catalogues",
+    "catalogue.export": "catalogues",
+    "catalogue.check": "catalogues",
+    "catalogue.show": "catalogues",
+    "catalogue.changes": "catalogues",
+    "catalogue.approve": "catalogues",
+    "catalogue.refuse": "catalogues",
+    "catalogue.take_back": "catalogues",
+    "catalogue.lathundar": "catalogues",
     "user.create": "accounts",
     "user.grant": "accounts",
     "user.withdraw": "accounts",
@@ -56,7 +67,8 @@ VERBS: Final = {
     "attachment.sweep": "privacy",
     "case.disclose": "privacy",
 }
-_MAKES: Final = frozenset({"user.create", "import.queue_log"})  # the verbs that may begin a new log
+# the verbs that may begin a new log
+_MAKES: Final = frozenset({"catalogue.import_file", "user.create", "import.queue_log"})
 _START_S: Final = 10.0  # how long a node that has the lock may take until it listens
 _AGAIN_S: Final = 0.1
 
