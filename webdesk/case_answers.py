@@ -105,7 +105,7 @@ def _chain(state: CaseState, directory: Directory) -> list[dict[str, Any]]:
         {
             "step": n,
             **{name: _plain(getattr(step, name)) for name in _STEP},
-            "done": n < state.step,
+            "done": n in state.done,
         }
         for n, step in enumerate(found.steps)
     ]

@@ -221,6 +221,8 @@ def test_a_complaint_is_sent_once_until_it_is_answered() -> None:
     answered = ComplaintAnswered(H, "olle")
     (event,) = given(CASES, *COMPLAINT, SENT, answered).when(again).events
     assert isinstance(event, ComplaintSent)
+    same_id = SendComplaint(**asked())
+    given(CASES, *COMPLAINT, SENT, answered).when(same_id).then_nothing_happened()
 
 
 @pytest.mark.requirement("R36")
@@ -258,6 +260,11 @@ def test_a_promise_that_cannot_be_kept_is_refused() -> None:
 def test_the_same_promise_again_does_nothing() -> None:
     command = PromiseCallback(**asked(id=ID_2, promised_at=AT_TEN, group="tnh_avfall"))
     given(CASES, REGISTERED, PROMISED).when(command).then_nothing_happened()
+    same_id = PromiseCallback(**asked(promised_at=AT_TEN, group="tnh_avfall"))
+    kept = given(CASES, REGISTERED, PROMISED, CallbackKept(H, "anna"))
+    kept.when(same_id).then_nothing_happened()
+    (event,) = kept.when(command).events  # promised anew: nobody answered
+    assert isinstance(event, CallbackPromised)
 
 
 @pytest.mark.requirement("R16")
