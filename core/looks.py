@@ -114,8 +114,12 @@ def verify(looks: Iterable[Look], known: Mapping[str, End] | None = None) -> Ver
     found = Verification()
     noted = dict(known or {})
     for look in looks:
-        found.looks += 1
-        _follow(found, look, noted)
+        verify_one(found, look, noted)
+    return verify_whole(found, noted)
+
+
+def verify_whole(found: Verification, noted: Mapping[str, End]) -> Verification:
+    """What was found when all looks have been followed: whether the ends that were noted came."""
     for stream, end in sorted(noted.items()):
         at = found.ends.get(stream, End(0, "")).n
         if at < end.n:
@@ -124,7 +128,9 @@ def verify(looks: Iterable[Look], known: Mapping[str, End] | None = None) -> Ver
     return found
 
 
-def _follow(found: Verification, look: Look, noted: Mapping[str, End]) -> None:
+def verify_one(found: Verification, look: Look, noted: Mapping[str, End]) -> None:
+    """Follow one more look."""
+    found.looks += 1
     stream, n = look.stream, look.event.n
     last = found.ends.get(stream) or beginning(stream)
     if look.version not in {None, n}:

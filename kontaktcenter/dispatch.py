@@ -32,6 +32,9 @@ VERBS: Final = {
     "projection.list_all": "projections",
     "projection.rebuild": "projections",
     "projection.parked": "projections",
+    "looks.verify": "looks",
+    "looks.search": "looks",
+    "person.export": "looks",
     "backup.create": "backups",
     "doctor.doctor": "doctor",
     "catalogue.import_file": "catalogues",
@@ -66,6 +69,10 @@ VERBS: Final = {
     "archive.export": "privacy",
     "attachment.sweep": "privacy",
     "case.disclose": "privacy",
+    "case.show": "cases",
+    "case.find": "cases",
+    "case.history": "cases",
+    "report.report": "reports",
 }
 # the verbs that may begin a new log
 _MAKES: Final = frozenset({"catalogue.import_file", "user.create", "import.queue_log"})

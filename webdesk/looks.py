@@ -28,6 +28,9 @@ from webdesk.even_time import hold
 from webdesk.paging import PAGE_ROWS, PAGE_ROWS_MAX, Asked, parameters
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from projections.read_models import ReadModels
     from webdesk.gate import Gate
     from webdesk.services import Services
 
@@ -91,29 +94,37 @@ class LooksDesk:
         """A page, with the look into the read log recorded first."""
         hold(request)
         self._gate.require(request, Deed.READ_LOOKS)
-        refs = tuple(map(self._services.node.caller_ref, _ways(asked.number)))
-        query, seen = await asyncio.to_thread(self._query, asked, refs)
+        node, models = self._services.node, self._services.read_models
+        query, seen = await asyncio.to_thread(looks_query, models, node.caller_ref, asked)
         await self._gate.look(request, Deed.READ_LOOKS, seen)
-        found = await asyncio.to_thread(looks_of, self._services.read_models, query)
+        found = await asyncio.to_thread(looks_of, models, query)
         following = found["next"]
         return answers.json_answer({**found, "next": following and str(following)})
 
-    def _query(self, asked: LooksAsked, refs: tuple[str, ...]) -> tuple[LooksQuery, list[Seen]]:
-        models = self._services.read_models
-        streams = streams_of(models, refs) if refs else []
-        cases = None if asked.case is None else cases_named(models, asked.case)
-        query = LooksQuery(
-            persons=refs or None,
-            persons_cases=tuple(s for s in streams if s.startswith("case/")),
-            cases=cases, who=asked.who, begin=asked.begin, end=asked.end,
-            before=_before(asked.after), limit=asked.limit,
-        )  # fmt: skip
-        person = refs[0] if refs else None
-        return query, [Seen(case, person) for case in cases or (None,)]
 
+def looks_query(
+    models: ReadModels, caller_ref: Callable[[str], str], asked: LooksAsked
+) -> tuple[LooksQuery, list[Seen]]:
+    """What is asked of the read model, and what has to be recorded as seen before it is told.
 
-def _ways(number: str | None) -> tuple[str, ...]:
-    return () if number is None else ways_to_write(number)
+    Blocking. Raises: Invalid, Unavailable.
+    """
+    ways = () if asked.number is None else ways_to_write(asked.number)
+    refs = tuple(map(caller_ref, ways))
+    streams = streams_of(models, refs) if refs else []
+    cases = None if asked.case is None else cases_named(models, asked.case)
+    query = LooksQuery(
+        persons=refs or None,
+        persons_cases=tuple(stream for stream in streams if stream.startswith("case/")),
+        cases=cases,
+        who=asked.who,
+        begin=asked.begin,
+        end=asked.end,
+        before=_before(asked.after),
+        limit=asked.limit,
+    )
+    person = refs[0] if refs else None
+    return query, [Seen(case, person) for case in cases or (None,)]
 
 
 def _before(after: str | None) -> int | None:

@@ -16,7 +16,7 @@ from zlib import crc32
 
 from core.commit import Accepted, Fork, StaleVerdict, Verdict
 from core.errors import Corrupt, NeedsUpgrade
-from core.eventlog.envelope import Genesis, Unreadable, decode_envelope
+from core.eventlog.envelope import Genesis, Unreadable, decode_commit, decode_envelope
 from core.eventlog.index import Mark, row_crc
 from core.eventlog.node import Node
 from core.eventlog.reading import check_genesis, read_claim
@@ -24,10 +24,10 @@ from core.judge import judge
 from core.limits import FORMAT, READ_RECORDS_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
     from pathlib import Path
 
-    from core.eventlog.envelope import Claim
+    from core.eventlog.envelope import Claim, LoggedCommit
     from core.eventlog.log import Log, Record
     from core.eventlog.node import NodeSettings
 
@@ -206,6 +206,23 @@ async def _some(log: Log, offset: int, upto: int) -> Sequence[Record]:
     if not records:
         raise Corrupt(f"the log ends at {offset}, and the index has read it up to {upto}")
     return records
+
+
+async def judged(node: Node, name: str) -> AsyncGenerator[tuple[LoggedCommit, bool], None]:
+    """The commits of a shard from the log itself, judged anew: each with whether it was accepted.
+
+    The index is not asked. Raises: KeyError (no such shard), Corrupt, NeedsUpgrade, Unavailable.
+    """
+    shard = node.shard(name)
+    upto = await shard.log.end()
+    state = await _begin(shard.log, shard.genesis)
+    while state.offset < upto:
+        for record in await _some(shard.log, state.offset, upto):
+            state.record(record)
+        for row in state.take_rows().judged:
+            stale, raw = row[5], row[7]
+            assert isinstance(raw, bytes)
+            yield decode_commit(raw), stale is None
 
 
 async def verify_shard(
