@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+LEVELS = ("1", "2", "specialist", "jourexpert", "route_only")
 EXITS = {
     "call.answered": "answered", "call.abandoned": "abandoned", "call.timed_out": "timed_out",
     "call.callback_requested": "callback", "call.deflected": "deflected",
@@ -101,6 +102,15 @@ class Case:
     officer: str | None = None
     due_at: datetime | None = None
     asked: set[str] = field(default_factory=set)
+    answer_group: str | None = None
+    highest: str = "1"
+    calls_again: list[datetime] = field(default_factory=list)
+
+    @property
+    def passed_on(self) -> bool:
+        """Whether somebody else than the centre was given it, or was connected."""
+        away = self.connected or self.handovers or self.deliveries
+        return bool(away) or self.highest in {"specialist", "jourexpert", "route_only"}
 
     @property
     def awaited(self) -> list[Waiting]:
@@ -136,7 +146,8 @@ class City:
         found: dict[str | None, list[bool]] = defaultdict(list)
         for entry in self.entries:
             answered = entry.outcome == "answered"
-            for about in (types[entry.stream] if answered else None) or {None}:
+            abouts: list[str | None] = [*types[entry.stream]] if answered else []
+            for about in abouts or [None]:
                 found[about].append(answered)
         return {about: (len(all_of), sum(all_of)) for about, all_of in found.items()}
 
@@ -156,14 +167,31 @@ class City:
                 continue
             over += 1
             others = known[case.caller, case.case_type] if case.caller is not None else []
-            back = any(
-                one is not case
-                and one.registered_at
-                and case.closed_at < one.registered_at <= until
-                for one in others
-            )
+            # What happens in another authority's room is not counted in ours.
+            own = (one for one in others if one is not case and one.authority == case.authority)
+            again = [*case.calls_again, *(one.registered_at for one in own if one.registered_at)]
+            back = any(case.closed_at < at <= until for at in again)
             resolved += case.first_contact and not back
         return resolved, over, still_open
+
+    def volumes(self, by: str) -> dict[str | None, dict[str, int]]:
+        """Case volumes by a case's attribute, under the product's names; outcomes with them."""
+        found: dict[str | None, list[Case]] = defaultdict(list)
+        for case in self.cases.values():
+            found[getattr(case, by)].append(case)
+        return {
+            about: {
+                "registered": len(cases),
+                "closed": sum(case.closed_at is not None for case in cases),
+                "guided": sum(case.guided > 0 for case in cases),
+                "passed_on": sum(case.passed_on for case in cases),
+                "complaints": sum(case.complaint for case in cases),
+                "reopened": sum(case.reopened > 0 for case in cases),
+                "contacts": sum(case.contacts for case in cases),
+                **Counter(f"outcome {case.outcome}" for case in cases if case.outcome),
+            }
+            for about, cases in found.items()
+        }
 
     def counted(self, by: str) -> dict[str | None, tuple[int, int, int, int]]:
         """Registered, closed, complaints, closed at first contact; by a case's attribute."""
@@ -273,8 +301,11 @@ def happened(case: Case, kind: str, at: datetime, data: dict[str, Any]) -> None:
     elif name == "escalated":
         case.escalated += 1
         case.level = data["to_level"]
+        case.highest = max(case.highest, case.level, key=LEVELS.index)
     elif name == "contact_added":
         case.contacts += 1
+        if case.caller is not None and data.get("caller_ref") == case.caller:
+            case.calls_again.append(at)
     elif name in {"guided", "answered", "connected"}:
         setattr(case, name, getattr(case, name) + 1)
     elif name == "decided":
@@ -301,7 +332,7 @@ def _life(case: Case, name: str, at: datetime, data: dict[str, Any]) -> None:
     if name == "registered" and case.registered_at is None:
         case.registered_at, case.registered_by = at, data["agent"]
         case.channel, case.contact = data["channel"], data.get("contact")
-        case.caller = data.get("caller_ref")
+        case.caller, case.answer_group = data.get("caller_ref"), data.get("group")
         case.contacts += 1
     elif name == "categorised":
         case.case_type, case.complaint = data["case_type"], data.get("complaint", False)
