@@ -6,6 +6,7 @@ outside of it, save `silences`, which names no case.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -44,8 +45,10 @@ _SQL_SILENCE: Final = """
     SELECT w.kind, w.who, w.answer_group, count(*) AS awaited,
         sum(coalesce(w.due_us < :now, 0)) AS overdue, sum(w.safety) AS safety,
         min(w.since_us) AS oldest_us
-    FROM waits w WHERE w.kind IN ('handover', 'complaint') AND w.done_us IS NULL
+    FROM waits w JOIN cases c ON c.id = w."case"
+    WHERE w.kind IN ('handover', 'complaint') AND w.done_us IS NULL
         AND w.receipt_us IS NULL AND (w.silent OR w.due_us < :now)
+        AND c.authority NOT IN (SELECT value FROM json_each(:closed))
     GROUP BY 1, 2, 3 ORDER BY 6 DESC, 7, 1, 2, 3
 """
 
@@ -179,12 +182,17 @@ def _wait_row(row: Mapping[str, Any], now: datetime) -> WaitRow:
     )
 
 
-def silences(read_models: ReadModels, now: datetime) -> tuple[Silence, ...]:
-    """Receipts that are late, in all rooms, by who is to give them: `Deed.READ_ALARMS`.
+def silences(
+    read_models: ReadModels, now: datetime, closed: frozenset[str] = frozenset()
+) -> tuple[Silence, ...]:
+    """Receipts that are late, by who is to give them: `Deed.READ_ALARMS`.
 
-    No case is named, nor its owner: that a receipt is missing, since when and from whom.
+    No case is named, nor its owner: that a receipt is missing, since when and from whom. Of all
+    rooms but those that are `closed` to the asker: who opens one side of a conflict of interest
+    counts none of the other's.
     Raises: Unavailable.
     """
+    params = {"now": micros(now), "closed": json.dumps(sorted(closed))}
     with read_models.snapshot(MODEL) as db:
         return tuple(
             Silence(
@@ -196,7 +204,7 @@ def silences(read_models: ReadModels, now: datetime) -> tuple[Silence, ...]:
                 safety=row["safety"],
                 oldest_at=moment(row["oldest_us"]),
             )
-            for row in db.query(_SQL_SILENCE, {"now": micros(now)})
+            for row in db.query(_SQL_SILENCE, params)
         )
 
 

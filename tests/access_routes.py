@@ -103,6 +103,34 @@ ROUTES: Final[dict[Key, Route]] = {
         SELF, Deed.WORK_SHIFT, "/api/v1/shifts/desk/{asker}/2026-11-22/sign-on",
         ({"groups": ["tnh_avfall"]},), True,
     ),
+    # the catalogue
+    ("GET", "/api/v1/catalogue"): Route(CENTRE, Deed.READ_CATALOGUE),
+    ("GET", "/api/v1/catalogue/changes"): Route(CENTRE, Deed.READ_CATALOGUE),
+    ("GET", "/api/v1/catalogue/{section}"): Route(
+        CENTRE, Deed.READ_CATALOGUE, "/api/v1/catalogue/case_type"
+    ),
+    ("GET", "/api/v1/catalogue/{section}/{key:path}"): Route(
+        CENTRE, Deed.READ_CATALOGUE, "/api/v1/catalogue/conflict_pair/MF/TK"
+    ),
+    ("POST", "/api/v1/catalogue/changes"): Route(
+        CENTRE, Deed.PROPOSE_CHANGE,
+        bodies=({"section": "area", "key": "nosuch", "fields": None},), command=True,
+    ),
+    ("POST", "/api/v1/catalogue/entries"): Route(
+        CENTRE, Deed.SET_CATALOGUE,
+        bodies=({"section": "pause_reason", "key": "nosuch", "fields": None},), command=True,
+    ),
+    ("POST", "/api/v1/catalogue/changes/{change}/approve"): Route(
+        CENTRE, Deed.APPROVE_CHANGE, "/api/v1/catalogue/changes/nosuch/approve", ({},), True
+    ),
+    ("POST", "/api/v1/catalogue/changes/{change}/refuse"): Route(
+        CENTRE, Deed.APPROVE_CHANGE, "/api/v1/catalogue/changes/nosuch/refuse",
+        ({"reason": "nej"},), True,
+    ),
+    ("POST", "/api/v1/catalogue/changes/{change}/take-back"): Route(
+        CENTRE, Deed.PROPOSE_CHANGE, "/api/v1/catalogue/changes/nosuch/take-back",
+        ({"reason": "nej"},), True,
+    ),
     # oneself
     ("GET", "/account"): Route(SELF, Deed.OWN_ACCOUNT),
     ("POST", "/account/password"): Route(SELF, Deed.OWN_ACCOUNT, form=True),
@@ -124,6 +152,7 @@ ROUTES: Final[dict[Key, Route]] = {
         ROOM, Deed.READ_CASE_FIGURES, "/api/v1/reports/{authority}/2026-11"
     ),
     # privacy
+    ("GET", "/api/v1/alarms"): Route(CENTRE, Deed.READ_ALARMS),
     ("GET", "/api/v1/looks"): Route(CENTRE, Deed.READ_LOOKS, names=True),
     ("POST", "/api/v1/looks/search"): Route(
         CENTRE, Deed.READ_LOOKS, names=True, bodies=({}, {"number": "0700001001"})

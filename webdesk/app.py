@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from webdesk import (
+    alarms,
     answers,
     assets,
     case_history,
     case_lists,
     cases,
+    catalogue,
     commands,
     facts,
     health,
@@ -27,6 +29,7 @@ from webdesk import (
     sign_in,
 )
 from webdesk.authentication import Authentication
+from webdesk.describe import describe
 from webdesk.desk import CommandsDesk
 from webdesk.even_time import EvenTime
 from webdesk.guards import Guards
@@ -61,19 +64,6 @@ class _Assets(StaticFiles):
         else:
             response.headers["Cache-Control"] = "no-cache"
         return response
-
-
-def _describe_token(app: FastAPI) -> None:
-    """Say in the description what `token` is; our own check reads it, before any body is read."""
-    made = app.openapi
-
-    def described() -> dict[str, Any]:
-        api = made()
-        schemes = api.setdefault("components", {}).setdefault("securitySchemes", {})
-        schemes["token"] = {"type": "http", "scheme": "bearer"}
-        return api
-
-    app.openapi = described  # type: ignore[method-assign]
 
 
 def _include_pages(app: FastAPI, services: Services, feed: LiveFeed) -> None:
@@ -115,13 +105,15 @@ def create_app(services: Services) -> FastAPI:
         responses={"default": {"model": answers.Problem, "description": "A problem (RFC 9457)"}},
     )
     app.state.feed = feed
-    _describe_token(app)
+    describe(app)
     app.include_router(queries.router(services, feed))
     app.include_router(facts.router(services, metrics))
     desk = CommandsDesk(services, metrics)
     app.include_router(commands.router(desk))
+    app.include_router(catalogue.router(services, desk))
     app.include_router(case_lists.router(services, desk.gate))
     app.include_router(case_history.router(services, desk.gate))
+    app.include_router(alarms.router(services, desk.gate))
     app.include_router(looks.router(services, desk.gate))
     app.include_router(people.router(services, desk.gate))
     app.include_router(cases.router(services, desk))
