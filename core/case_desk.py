@@ -166,13 +166,15 @@ class HandOverCase(CaseCommand):
     """Hand the case over to those who act on it; a receipt is awaited.
 
     `group` is by default the one that the chain names next; `receiver` the authority, by default
-    the group's, else the owner. `safety` goes to the round-the-clock centre, whatever the type.
+    the group's, else the owner. `officer` is whom the caller asked for there (R16); others may
+    take it. `safety` goes to the round-the-clock centre, whatever the type.
     """
 
     group: str | None = None
     receiver: str | None = None
     safety: bool = False
     note: PersonalField | None = None
+    officer: str | None = None
 
     def check(self, directory: Directory) -> None:
         """See `Command.check`."""

@@ -69,18 +69,24 @@ def note_receipt(state: CaseState, command: NoteReceipt) -> Sequence[Event]:
 
 
 def take(state: CaseState, command: TakeCase) -> Sequence[Event]:
-    """See `TakeCase`. Who takes a case accepts what was handed over to his or her authority."""
+    """See `TakeCase`. Who takes a case accepts what was handed over to his or her authority.
+
+    The centre may have closed it when the receipt came: for those who received it, it goes on.
+    """
     _officers_alone(state, command)
-    if state.officer == command.agent:
+    if state.officer == command.agent and state.outcome is None:
         return []
-    require_open(state)
-    if state.officer not in {None, command.instead_of}:
+    waiting = _waiting_for(state, command)
+    if not waiting:
+        require_open(state)
+    if state.officer not in {None, command.agent, command.instead_of}:
         raise CaseIsTaken(f"{state.officer} has the case.", officer=state.officer)
+    again = [] if state.outcome is None else [cases.CaseReopened(command.agent)]
     accepted = [
         cases.HandoverReceiptNoted(handover.id, Receipt.ACCEPTED.value, command.agent)
-        for handover in _waiting_for(state, command)
+        for handover in waiting
     ]
-    return [*accepted, cases.CaseTaken(command.agent)]
+    return [*again, *accepted, cases.CaseTaken(command.agent)]
 
 
 def _waiting_for(state: CaseState, command: TakeCase) -> list[Handover]:

@@ -17,7 +17,7 @@ from core.case_desk import (
     SendComplaint,
     UnlinkCases,
 )
-from core.case_desk_rules import require_open, unless_just_so
+from core.case_desk_rules import require_not_taken, require_open, unless_just_so
 from core.case_refusals import (
     AuthorityExcluded,
     CallbackIsKept,
@@ -62,10 +62,14 @@ def hand_over(state: CaseState, command: HandOverCase, directory: Directory) -> 
     group = _group_of(state, command, directory)
     receiver = _receiver_of(command, group, directory)
     going = {
-        (h.receiver, h.group, h.safety) for h in state.handovers.values() if not h.returned
-    }  # fmt: skip
-    if (receiver, group, command.safety) in going:
+        (h.receiver, h.group, h.safety, h.officer)
+        for h in state.handovers.values()
+        if not h.returned
+    }
+    if (receiver, group, command.safety, command.officer) in going:
         return []
+    if not command.safety:  # danger waits for nobody
+        require_not_taken(state, command.asker)
     border.require_same_side(state, {receiver}, directory)
     step = border.routed(state, directory, group)
     if step is None and not command.safety and not state.complaint:
@@ -80,6 +84,7 @@ def hand_over(state: CaseState, command: HandOverCase, directory: Directory) -> 
             safety=command.safety,
             note=command.note,
             step=step,
+            officer=command.officer,
         )
     ]
 

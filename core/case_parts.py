@@ -36,6 +36,7 @@ class Handover:
     silent: bool = False
     safety: bool = False
     step: int | None = None
+    officer: str | None = None
 
     @property
     def returned(self) -> bool:

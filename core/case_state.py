@@ -219,6 +219,7 @@ def _awaited(state: CaseState, event: Event) -> _Found:
                 due_at=event.receipt_due_at,
                 safety=event.safety,
                 step=event.step,
+                officer=event.officer,
             )
             officer = None if event.receiver == state.authority else state.officer
             handovers = {**state.handovers, event.handover: sent}

@@ -121,7 +121,7 @@ class CaseHandedOver(Event):
     """The case went to those who are to act on it; it is not done until a receipt is back.
 
     `handover` names it within the case; `receiver` is the authority that is to give the receipt,
-    by `receipt_due_at` where the receiver has a limit.
+    by `receipt_due_at` where the receiver has a limit; `officer` is whom the caller asked for.
     """
 
     TOPIC: ClassVar[str] = "case.handed_over"
@@ -133,6 +133,7 @@ class CaseHandedOver(Event):
     safety: bool = False
     note: PersonalField | None = None
     step: int | None = None
+    officer: str | None = None
 
 
 @dataclass(frozen=True)

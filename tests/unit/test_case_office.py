@@ -153,6 +153,14 @@ def test_an_officer_takes_a_case_and_thereby_accepts_it() -> None:
     given(CASES, *WASTE, TO_SAM).when(TakeCase(**asked(SAM))).then(*of_sam)
 
 
+def test_what_the_centre_closed_when_the_receipt_came_goes_on_for_who_takes_it() -> None:
+    closed = (*WASTE, HANDED, said("received"), CaseClosed("handed_over", "anna"))
+    goes_on = (CaseReopened("olle"), said("accepted"), CaseTaken("olle"))
+    given(CASES, *closed).when(TakeCase(**asked(OLLE))).then(*goes_on)
+    done = (*closed, *goes_on, CaseClosed("solved", "olle"))
+    given(CASES, *done).when(TakeCase(**asked(OLLE))).then_refused(CaseIsClosed)
+
+
 def test_two_officers_do_not_take_one_case_unknowingly() -> None:
     taken = (*WASTE, CaseTaken("olle"))
     olga = officer("TK", "olga")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from case_facts import (
     registered,
     typed,
 )
-from given import ID, T0, S, agent, city, folded, given
+from given import ID, T0, S, agent, city, folded, given, officer
 
 from core.case_commands import (
     AuthorityExcluded,
@@ -25,6 +26,7 @@ from core.case_commands import (
     CallbackUnknown,
     CaseIsClosed,
     CaseNotCategorised,
+    CaseOfOfficer,
     CaseUnknown,
     ConflictOfInterest,
     ConnectCaller,
@@ -46,6 +48,7 @@ from core.cases import (
     CaseConnected,
     CaseHandedOver,
     CaseLinked,
+    CaseTaken,
     CaseUnlinked,
     ComplaintAnswered,
     ComplaintSent,
@@ -174,6 +177,21 @@ def test_what_is_on_its_way_is_not_handed_over_again_until_it_is_returned() -> N
     assert (event.handover, event.step) == (str(ID_2), 1)
     same_id = HandOverCase(**asked())
     given(CASES, *WASTE, HANDED, returned).when(same_id).then_nothing_happened()
+
+
+@pytest.mark.requirement("R16")
+def test_a_case_is_handed_over_to_the_officer_whom_the_caller_asked_for() -> None:
+    command = HandOverCase(**asked(officer="olle"))
+    given(CASES, *WASTE).when(command).then(replace(HANDED, officer="olle"))
+    other = HandOverCase(**asked(id=ID_2, officer="olga"))
+    assert given(CASES, *WASTE, replace(HANDED, officer="olle")).when(other).events
+
+
+def test_a_taken_case_is_not_handed_on_by_others_unless_there_is_danger() -> None:
+    taken = given(CASES, *WASTE, CaseTaken("olle"))
+    taken.when(HandOverCase(**asked())).then_refused(CaseOfOfficer)
+    assert taken.when(HandOverCase(**asked(safety=True))).events
+    assert taken.when(HandOverCase(**asked(officer()))).events
 
 
 # --- complaints -----------------------------------------------------------------------------------
