@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 TOKEN = "a-token-for-the-board"
+SETTINGS = {"KC_FACTS_TOKEN": TOKEN, "KC_LANG": "sv", "KC_PUBLIC_BOARD": "true"}
 AUTH = {"Authorization": f"Bearer {TOKEN}"}
 AXE = ROOT / "tests" / "vendor" / "axe-core-4.14.1" / "axe.min.js"
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -46,6 +47,7 @@ class Server:
     home: Path
     port: int = field(default_factory=free_port)
     running: Running | None = None
+    more: dict[str, str] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
@@ -54,7 +56,7 @@ class Server:
     def start(self) -> None:
         self.running = Running(
             self.home, "serve", "--data", self.home / "data", "--port", self.port,
-            KC_FACTS_TOKEN=TOKEN, KC_LANG="sv", KC_PUBLIC_BOARD="true",
+            **{**SETTINGS, **self.more},
         )  # fmt: skip
         self.running.address()
 

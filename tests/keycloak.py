@@ -60,7 +60,7 @@ def _realm(port: int) -> dict[str, object]:
                 "redirectUris": ["*"],
                 "attributes": {
                     "pkce.code.challenge.method": "S256",
-                    "post.logout.redirect.uris": "*",
+                    "post.logout.redirect.uris": "+",
                 },
             }
         ],

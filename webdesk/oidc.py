@@ -16,12 +16,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 import structlog
-from authlib.integrations.base_client import OAuthError
-from authlib.integrations.httpx_client import AsyncOAuth2Client
+from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
@@ -102,12 +102,12 @@ class Provider:
         self._pending[state] = pending
         while len(self._pending) > SIGN_ON_UNDER_WAY_MAX:
             self._pending.popitem(last=False)
-        async with self._client(redirect_uri) as client:
-            more = {"max_age": "0", "prompt": "login"} if unlock else {}
-            url, _state = client.create_authorization_url(
-                metadata.document["authorization_endpoint"], state=state, nonce=nonce,
-                code_verifier=verifier, **more,
-            )  # fmt: skip
+        more = {"max_age": "0", "prompt": "login"} if unlock else {}
+        url = prepare_grant_uri(
+            metadata.document["authorization_endpoint"], self.settings.client_id, "code",
+            redirect_uri, "openid", state, nonce=nonce, code_challenge_method="S256",
+            code_challenge=create_s256_code_challenge(verifier), **more,
+        )  # fmt: skip
         return str(url), browser
 
     async def finish(
@@ -141,16 +141,30 @@ class Provider:
     async def _fetched(
         self, metadata: _Metadata, redirect_uri: str, code: str, pending: Pending
     ) -> Mapping[str, Any]:
+        settings = self.settings
+        form = {
+            "grant_type": "authorization_code", "code": code[:_TEXT_CHARS_MAX],
+            "redirect_uri": redirect_uri, "code_verifier": pending.verifier,
+        }  # fmt: skip
+        if settings.secret is None:
+            form["client_id"] = settings.client_id
+            proof = None
+        else:  # both are encoded before they are joined: RFC 6749, 2.3.1
+            proof = (quote(settings.client_id, safe=""), quote(settings.secret, safe=""))
         try:
-            async with self._client(redirect_uri) as client:
-                found: Mapping[str, Any] = await client.fetch_token(
-                    metadata.document["token_endpoint"], grant_type="authorization_code",
-                    code=code[:_TEXT_CHARS_MAX], code_verifier=pending.verifier,
-                )  # fmt: skip
-        except OAuthError as e:
-            raise SignOnFault("refused", str(e.error)) from e
+            async with httpx.AsyncClient(**self._http()) as client:
+                answer = await client.post(
+                    metadata.document["token_endpoint"],
+                    data=form,
+                    auth=httpx.USE_CLIENT_DEFAULT if proof is None else proof,
+                )
+                found = _object(answer)
         except (httpx.HTTPError, ValueError) as e:
             raise SignOnFault("unavailable", type(e).__name__) from e
+        if answer.is_client_error:
+            raise SignOnFault("refused", "the code is not good")
+        if not answer.is_success:
+            raise SignOnFault("unavailable", "the token endpoint failed")
         return found
 
     async def _claims(self, id_token: str, pending: Pending) -> Mapping[str, Any]:
@@ -219,15 +233,6 @@ class Provider:
             if scheme != "https" and scheme != urlsplit(self.settings.issuer).scheme:
                 raise ValueError(f"{name} is not over TLS")
 
-    def _client(self, redirect_uri: str) -> AsyncOAuth2Client:
-        settings = self.settings
-        return AsyncOAuth2Client(
-            settings.client_id, settings.secret, scope="openid", redirect_uri=redirect_uri,
-            code_challenge_method="S256",
-            token_endpoint_auth_method="client_secret_basic" if settings.secret else "none",
-            **self._http(),
-        )  # fmt: skip
-
     def _http(self) -> dict[str, Any]:
         return {"verify": self._tls, "timeout": _ANSWER_S, "trust_env": False}
 
@@ -240,11 +245,15 @@ async def _json(client: httpx.AsyncClient, address: str) -> dict[str, Any]:
     """Raises: httpx.HTTPError, ValueError."""
     answer = await client.get(address)
     answer.raise_for_status()
+    return _object(answer)
+
+
+def _object(answer: httpx.Response) -> dict[str, Any]:
     if len(answer.content) > _BYTES_MAX:
         raise ValueError("the answer is too large")
     found = answer.json()
     if not isinstance(found, dict):
-        raise TypeError("not an object")
+        raise ValueError("not an object")  # noqa: TRY004 -- of what came, not of our own types
     return found
 
 
