@@ -59,12 +59,14 @@ class Directory:
     """The catalogue as it stands at `as_of`; `at` gives it at another time.
 
     `versions[section][key]` are all versions of an entry in the order of coming into force, those
-    that are yet to come included. `pending` are the proposed changes that wait, by their ids.
+    that are yet to come included. `pending` are the proposed changes that wait, by their ids;
+    `proposed` tells of every proposal that ever was which section and key it is about.
     """
 
     versions: _Versions = field(default_factory=dict)
     pending: dict[str, Change] = field(default_factory=dict)
     as_of: datetime = ALWAYS
+    proposed: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, events: Iterable[Event | Recorded], start: Directory | None = None) -> Directory:
@@ -75,7 +77,7 @@ class Directory:
         """
         before = start or cls()
         versions: _Versions = {name: dict(rows) for name, rows in before.versions.items()}
-        pending, as_of = dict(before.pending), before.as_of
+        pending, proposed, as_of = dict(before.pending), dict(before.proposed), before.as_of
         for item in events:
             event, at, by = _told(item)
             if isinstance(event, EntrySet | EntryRemoved):
@@ -84,12 +86,13 @@ class Directory:
                 pending.pop(event.change or "", None)
             elif isinstance(event, ChangeProposed):
                 pending[event.change] = change_of(event, at, by)
+                proposed[event.change] = (event.section, event.key)
             elif isinstance(event, ChangeRefused):
                 pending.pop(event.change, None)
             else:
                 continue
             as_of = max(as_of, at)
-        return cls(versions, pending, as_of)
+        return cls(versions, pending, as_of, proposed)
 
     # --- time ---------------------------------------------------------------------------------
     def at(self, now: datetime) -> Directory:

@@ -22,7 +22,7 @@ from core.errors import Refused
 from kontaktcenter.words import _
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from core.access import Asker
     from core.application import Application
@@ -182,23 +182,3 @@ async def handle_all(
         changed += sum(bool(answer.recorded) for answer in answers)
         progress(start + len(batch), len(commands))
     return changed
-
-
-# --- field by field -------------------------------------------------------------------------------
-def fields_changed(before: Row | None, after: Row | None) -> Iterator[tuple[str, object, object]]:
-    """Each field that differs: its name (`steps, 2, level`), what it was and what it becomes."""
-    old, new = dict(_flat("", before or {})), dict(_flat("", after or {}))
-    for name in [*new, *(name for name in old if name not in new)]:
-        if old.get(name) != new.get(name):
-            yield name, old.get(name), new.get(name)
-
-
-def _flat(above: str, value: object) -> Iterator[tuple[str, object]]:
-    if isinstance(value, dict):
-        for name, item in value.items():
-            yield from _flat(f"{above}, {name}" if above else str(name), item)
-    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        for n, item in enumerate(value, start=1):
-            yield from _flat(f"{above}, {n}", item)
-    else:
-        yield above, value

@@ -18,12 +18,13 @@ import httpx
 import uvicorn
 from argon2 import PasswordHasher
 from fastapi import FastAPI
-from given import TAXONOMY, city
+from given import TAXONOMY
 
 from core.accounts import Account, Accounts, Token
 from core.application import Application
 from core.eventlog.accounts import AccountsFollower
 from core.eventlog.attachments import Attachments
+from core.eventlog.directory import DirectoryFollower
 from core.eventlog.node import Node, NodeSettings
 from core.eventlog.product import product_events
 from core.read_log import ChainedReadLog
@@ -140,16 +141,17 @@ async def web_house(
     more.setdefault("read_log", ChainedReadLog(node, events, clock, "house", "1"))
     more.setdefault("models", models)
     store = Attachments(folder / "attachments")
-    application = Application(node, city, events)
+    directory = DirectoryFollower(node, clock)
+    application = Application(node, directory, events)
     privacy = PrivacyDesk(
-        Surroundings(node, application, city, clock, store, runner, models, more["read_log"])
+        Surroundings(node, application, directory, clock, store, runner, models, more["read_log"])
     )
     more.setdefault("privacy", WebPrivacy(privacy))
     accounts: dict[str, Account] = {}
     follower = AccountsFollower(node)
     app = create_app(
         Services(
-            node=node, figures=ReadFigures(models, runner, Target()), directory=city,
+            node=node, figures=ReadFigures(models, runner, Target()), directory=directory,
             events=events, clock=clock, version="0.0.1", facts_token=token,
             accounts=lambda: Accounts({**follower().by_id, **accounts}), **more,
         )

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from core.access import Asker, Grant, NoSuchCase, NotAllowed, Role
 from core.application import Application
-from core.changes import ApproveChange, ChangeUnknown, EntryUnknown, RefuseChange, TakeBackChange
+from core.changes import ApproveChange, ChangeUnknown, RefuseChange, TakeBackChange
 from core.errors import Invalid
 from core.eventlog.product import product_events
 from core.sections import SECTIONS, TABLES
@@ -23,7 +23,6 @@ from kontaktcenter.catalogue_changes import (
     Terms,
     commands_of,
     differences,
-    fields_changed,
     handle_all,
     none_refused,
     refusals,
@@ -31,6 +30,7 @@ from kontaktcenter.catalogue_changes import (
 from kontaktcenter.catalogue_text import to_toml
 from kontaktcenter.lathundar import mapping_status, read_lathundar
 from kontaktcenter.words import _
+from webdesk.catalogue_answers import change_shown, fields_changed, versions_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -173,64 +173,12 @@ async def show(house: House, args: Mapping[str, object], _out: Out) -> dict[str,
     return {"section": section, "key": key, **versions_of(directory, section, key)}
 
 
-def versions_of(directory: Directory, section: str, key: str) -> dict[str, object]:
-    """All versions of an entry, the one that stands, and what waits. Raises: EntryUnknown."""
-    found = directory.versions.get(section, {}).get(key, ())
-    waiting = [
-        change_shown(change, directory)
-        for change in directory.pending.values()
-        if (change.section, change.key) == (section, key)
-    ]
-    if not found and not waiting:
-        raise EntryUnknown
-    return {
-        "version": directory.version(section, key),
-        "fields": directory.entry(section, key),
-        "versions": [
-            {
-                "version": n,
-                "effective_at": version.effective_at.isoformat(),
-                "recorded_at": version.recorded_at.isoformat(),
-                "withdrawn": version.fields is None,
-                "change": version.change,
-                "approved_by": version.approved_by,
-                "decision": version.decision,
-                "fields": version.fields,
-            }
-            for n, version in enumerate(found, start=1)
-        ],
-        "waiting": waiting,
-    }
-
-
 async def changes(house: House, _args: Mapping[str, object], _out: Out) -> dict[str, object]:
     """The proposed changes that wait for their owners, oldest first."""
     await house.node.settle()
     directory = house.directory()
     found = sorted(directory.pending.values(), key=lambda change: change.proposed_at)
     return {"changes": [change_shown(change, directory) for change in found]}
-
-
-def change_shown(change: Change, directory: Directory) -> dict[str, object]:
-    """A proposal as people see it: field by field against what stands."""
-    before = directory.entry(change.section, change.key)
-    return {
-        "change": change.id,
-        "section": change.section,
-        "key": change.key,
-        "owner": change.owner,
-        "what": "withdraw" if change.fields is None else "set",
-        "proposed_by": change.proposed_by,
-        "proposed_at": change.proposed_at.isoformat(),
-        "effective_from": change.effective_from and change.effective_from.isoformat(),
-        "decision": change.decision,
-        "note": change.note,
-        "out_of_date": change.base != directory.recorded(change.section, change.key),
-        "fields": [
-            {"field": name, "before": old, "after": new}
-            for name, old, new in fields_changed(before, change.fields)
-        ],
-    }
 
 
 async def approve(house: House, args: Mapping[str, object], _out: Out) -> dict[str, object]:

@@ -20,10 +20,11 @@ from core.errors import Invalid
 from core.eventlog.product import product_events
 from core.taxonomy import read_taxonomy
 from kontaktcenter import catalogue, wiring
-from kontaktcenter.catalogue_changes import NothingChanged, fields_changed
+from kontaktcenter.catalogue_changes import NothingChanged
 from kontaktcenter.config import Config
 from kontaktcenter.dispatch import perform
 from kontaktcenter.out import Silent
+from webdesk.catalogue_answers import fields_changed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
