@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
-from given import city
-from web_house import AUTH, WebHouse, in_house
+from given import city, staff
+from web_house import WebHouse, in_house
 
 from core.calls import CallQueued
 from core.commit import Draft, Happened, Recorded
@@ -55,18 +55,14 @@ class Way:
 async def test_a_command_over_http_loads_through_the_library_on_our_module(
     house: WebHouse,
 ) -> None:
-    headers = {**AUTH, "Idempotency-Key": "k1"}
-    body = {"authority": "TK", "agent": "anna", "title": "Lampa", "caller": "0700000001"}
-    registered = await house.client.post("/api/v1/cases", json=body, headers=headers)
+    desk = house.as_(staff())
+    body = {"authority": "TK", "title": "Lampa", "caller": "0700000001"}
+    registered = await desk.post("/api/v1/cases", json=body, headers={"Idempotency-Key": "k1"})
     path = f"/api/v1/cases/TK/{registered.json()['case']}/categorise"
     types = city().rows("case_type").items()
     of_tk = next(code for code, row in types if row["authority"] == "TK")
     with Way() as way:
-        answer = await house.client.post(
-            path,
-            json={"agent": "anna", "case_type": of_tk},
-            headers={**AUTH, "Idempotency-Key": "k2"},
-        )
+        answer = await desk.post(path, json={"case_type": of_tk}, headers={"Idempotency-Key": "k2"})
     assert answer.status_code == 200, answer.text
     assert answer.json()["events"] == ["case.categorised"]
     assert way.names == [
