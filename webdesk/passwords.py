@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _DUMMY_BYTES: Final = 24
 _DIFFERENT_MIN: Final = 5
 _WORD_CHARS_MIN: Final = 4
+_BESIDE_MIN: Final = 8  # of a password that holds the name, so much is something else
 # What people take first, in Swedish and in English: with digits and signs around them they are no
 # better. Names of the city and of this program are guessed first of all here.
 _COMMON: Final = frozenset(
@@ -39,7 +40,7 @@ _COMMON: Final = frozenset(
         "hejhej", "tjena",
     }
 )  # fmt: skip
-_ROWS: Final = ("abcdefghijklmnopqrstuvwxyzåäö", "01234567890", "qwertyuiopå", "asdfghjklöä")
+_ROWS: Final = ("abcdefghijklmnopqrstuvwxyzåäö", "0123456789", "qwertyuiopå", "asdfghjklöä")
 
 
 class Passwords:
@@ -77,7 +78,7 @@ def fault_of(password: str, *names: str) -> str | None:
     letters = re.sub(r"[^a-zåäö]+", "", plain.translate(_LEET))
     for name in names:
         bare = name.casefold().strip()
-        if len(bare) >= _WORD_CHARS_MIN and (bare in plain and len(plain) < 2 * len(bare)):
+        if len(bare) >= _WORD_CHARS_MIN and bare in plain and len(plain) - len(bare) < _BESIDE_MIN:
             return "name"
         if plain in {bare, bare[::-1]}:
             return "name"
