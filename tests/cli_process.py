@@ -33,7 +33,7 @@ def command(*args: object) -> list[str]:
 
 
 def kc(
-    home: Path, *args: object, code: int | None = 0, **env: Any
+    home: Path, *args: object, code: int | None = 0, stdin: str = "", **env: Any
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end.
 
@@ -41,6 +41,7 @@ def kc(
     """
     done = subprocess.run(
         command(*args),
+        input=stdin,
         capture_output=True,
         text=True,
         env=environment(home, **env),
