@@ -145,7 +145,7 @@ def test_asyncapi_lists_every_type_in_the_channel_of_its_book() -> None:
     }
     assert listed == {c.TOPIC: book_of_type(c) for c in EVENT_CLASSES}
     assert set(listed) == set(document["components"]["messages"])
-    assert set(document["channels"]) == {"calls", "centre", "cases"}
+    assert set(document["channels"]) == {"calls", "centre", "cases", "looks"}
     assert document["channels"]["cases"]["address"] == "cases.{authority}"
 
 
