@@ -160,8 +160,8 @@ class Erasures:
         return sorted(self._directory().versions.get("authority", ()))
 
     async def _finish(self, authority: str, number: str, under_way: UnderWay) -> None:
-        addresses = [a for s in under_way.subjects for a in self._addresses(s)]
-        files = await asyncio.to_thread(self._remove, addresses)
+        named = [event for s in under_way.subjects for event in self._files_of(s)]
+        files = await asyncio.to_thread(self._remove, named)
         await self._read()
         await asyncio.to_thread(self._runner.scrub)
         keys = await asyncio.to_thread(self._node.keyring.tombstones, under_way.subjects)
@@ -176,21 +176,22 @@ class Erasures:
         )
         await self._node.propose(draft)
 
-    def _addresses(self, subject: str) -> list[str]:
+    def _files_of(self, subject: str) -> list[AttachmentAdded]:
         stream = case_of_subject(subject)
         if stream is None or stream != subject:  # both of a case's subjects stand for it: once
             return []
         events = (recorded.event for recorded in self._node.load(stream))
-        return [event.address for event in events if isinstance(event, AttachmentAdded)]
+        return [event for event in events if isinstance(event, AttachmentAdded)]
 
-    def _remove(self, addresses: Iterable[str]) -> int:
-        """Remove the files whose key is gone; one that came later has another key, and stays."""
-        gone = 0
-        there = {address for address in addresses if self._files.path(address).is_file()}
-        for address in sorted(there):
-            if self._node.keyring.is_erased(self._files.head(address).key):
-                gone += self._files.remove(address)
-        return gone
+    def _remove(self, named: Iterable[AttachmentAdded]) -> int:
+        """Remove the files whose key is gone, how many these are; a later one has another key.
+
+        One that is not there any more counts: a process may have died after it removed it.
+        """
+        erased = {e.address for e in named if self._node.keyring.is_erased(e.key)}
+        for address in sorted(erased):
+            self._files.remove(address)
+        return len(erased)
 
     async def _read(self) -> None:
         await self._node.settle()
