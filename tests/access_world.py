@@ -183,7 +183,10 @@ def without_waiting(house: WebHouse) -> None:
             middleware.kwargs["sleep"] = at_once
 
 
-TK, MF, EXPL = (of_role(Role.CASE_OFFICER, code) for code in ("TK", "MF", "EXPL"))
+TK, MF, EXPL = (
+    of_role(Role.CASE_OFFICER, code, name=f"planter-{code.lower()}")
+    for code in ("TK", "MF", "EXPL")
+)
 SEES_PROTECTED = of_role(Role.CASE_OFFICER, "TK", name="protected-tk", protected=True)
 
 
