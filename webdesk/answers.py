@@ -178,12 +178,12 @@ class Case(BaseModel):
     decided: str | None
     registry_number: str | None
     registry: str | None
-    handovers: dict[str, Any]
-    deliveries: dict[str, Any]
-    questions: list[Any]
-    callbacks: list[Any]
-    links: dict[str, str]
-    attachments: list[Any]
+    handovers: list[dict[str, Any]]
+    deliveries: list[dict[str, Any]]
+    questions: list[dict[str, Any]]
+    callbacks: list[dict[str, Any]]
+    links: list[dict[str, str]] = Field(description="to cases that the asker may open")
+    attachments: list[str]
     chain: list[dict[str, Any]]
     contradictions: list[dict[str, Any]]
     events: list[CaseEvent]

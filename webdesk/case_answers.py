@@ -11,11 +11,11 @@ from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
-from core.cases import CaseNoted, CaseRegistered
+from core.cases import CaseLinked, CaseNoted, CaseRegistered, CaseUnlinked
 from core.personal import Erased, Personal, Sealed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from core.case_state import CaseState
     from core.commit import Event, Recorded
@@ -23,34 +23,50 @@ if TYPE_CHECKING:
 
 __all__ = ["case_answer", "events_answer", "shown_to"]
 
-# Of a case's state: what is shown. Names that a state has not yet are left out.
+# Of a case's state: what is shown.
 _STATE: Final = (
     "number", "authority", "contact", "contacts", "case_type", "type_version", "complaint",
-    "due_at", "level", "group", "step", "outcome", "first_contact", "registered_by", "officer",
-    "protected", "answered", "guided", "decided", "registry_number", "registry", "handovers",
-    "deliveries", "questions", "callbacks", "links", "attachments",
+    "due_at", "level", "step", "outcome", "first_contact", "registered_by", "officer",
+    "protected", "answered", "guided", "decided", "registry_number", "registry", "attachments",
 )  # fmt: skip
+_PARTS: Final = ("handovers", "deliveries", "questions", "callbacks")
 _NEVER: Final = frozenset({"caller_ref", "key", "address"})
 _STEP: Final = ("name", "level", "group", "exercise_of_authority", "action")
 
 
-def shown_to(asker: str, recorded: Iterable[Recorded]) -> list[Recorded]:
-    """What happened to a case, less the private notes of others than `asker`."""
-    return [
-        one
-        for one in recorded
-        if not (isinstance(one.event, CaseNoted) and one.event.private and one.event.agent != asker)
-    ]
+def shown_to(
+    asker: str, recorded: Iterable[Recorded], opens: Callable[[str], bool]
+) -> list[Recorded]:
+    """What happened to a case, less the private notes of others, and links to other cases.
+
+    `opens` says of a case's stream whether `asker` may open it: a link tells that it is there.
+    """
+    return [one for one in recorded if _is_shown(one.event, asker, opens)]
+
+
+def _is_shown(event: Event, asker: str, opens: Callable[[str], bool]) -> bool:
+    if isinstance(event, CaseNoted):
+        return not event.private or event.agent == asker
+    return not isinstance(event, CaseLinked | CaseUnlinked) or opens(event.other)
 
 
 def case_answer(
-    state: CaseState, recorded: Sequence[Recorded], directory: Directory, asker: str
+    state: CaseState,
+    recorded: Sequence[Recorded],
+    directory: Directory,
+    asker: str,
+    opens: Callable[[str], bool],
 ) -> dict[str, Any]:
     """One case. `events` are what happened that `asker` may see, in their order."""
-    shown = {name: _plain(getattr(state, name)) for name in _STATE if hasattr(state, name)}
+    shown = {name: _plain(getattr(state, name)) for name in _STATE}
+    parts = {name: _plain(list(getattr(state, name).values())) for name in _PARTS}
     first = next((r.event for r in recorded if isinstance(r.event, CaseRegistered)), None)
     return {
         **shown,
+        **parts,
+        "links": [
+            {"other": other, "kind": kind} for other, kind in state.links.items() if opens(other)
+        ],
         "title": _plain(first.title) if first else None,
         "text": _plain(first.text) if first else None,
         "case": recorded[0].stream.rpartition("/")[2],
@@ -61,7 +77,7 @@ def case_answer(
             {"version": one.version, "type": one.type, "why": one.why}
             for one in state.contradictions
         ],
-        "events": events_answer(shown_to(asker, recorded)),
+        "events": events_answer(shown_to(asker, recorded, opens)),
     }
 
 

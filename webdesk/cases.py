@@ -7,6 +7,7 @@ side of a conflict) is told what was done and nothing else.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
@@ -92,9 +93,7 @@ class CasesDesk:
         except (NotAllowed, NoSuchCase, Invalid, ChangedSince):
             raise
         except Refused as refused:
-            place = _place(command.stream, self._state(command.stream))
-            found = verdict(command.asker, Deed.READ_CASE, place, self._directory())
-            if found is Verdict.ALLOWED:
+            if self._opens(command.asker, command.stream):
                 raise
             raise type(refused) from None
 
@@ -115,7 +114,8 @@ class CasesDesk:
     async def case(self, request: Request, authority: str, case: str) -> Response:
         """One case, opened; the look is recorded first."""
         asker, recorded, state = await self._seen(request, case_stream(authority, case))
-        answer = case_answer(state, recorded, self._directory(), asker.id)
+        opens = partial(self._opens, asker)
+        answer = case_answer(state, recorded, self._directory(), asker.id, opens)
         return answers.json_answer(answer, ETag=f'"{recorded[-1].version}"')
 
     async def events(self, request: Request, authority: str, case: str) -> Response:
@@ -125,7 +125,7 @@ class CasesDesk:
             "authority": authority,
             "case": case,
             "version": recorded[-1].version,
-            "events": events_answer(shown_to(asker.id, recorded)),
+            "events": events_answer(shown_to(asker.id, recorded, partial(self._opens, asker))),
         }
         return answers.json_answer(answer, ETag=f'"{recorded[-1].version}"')
 
@@ -145,6 +145,10 @@ class CasesDesk:
         if state.protected:
             recorded = self._services.node.load(stream, protected=True)
         return asker, recorded, state
+
+    def _opens(self, asker: Asker, stream: str) -> bool:
+        place = _place(stream, self._state(stream))
+        return verdict(asker, Deed.READ_CASE, place, self._directory()) is Verdict.ALLOWED
 
     def _state(self, stream: str) -> CaseState:
         return self._desk.application.load(CASES, stream).state

@@ -90,6 +90,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     for status in sorted(_noes(path, operation)):
         answers[str(int(status))] = {"description": _SAID[status], "content": _content()}
     answers["default"] = {"description": "A problem (RFC 9457)", "content": _content()}
+    operation["responses"] = answers = dict(sorted(answers.items()))
     if (
         method == "get"
         and path.startswith("/api/v1/cases/{authority}/{case}")
@@ -111,7 +112,7 @@ def _noes(path: str, operation: Mapping[str, Any]) -> Iterator[int]:
     yield HTTPStatus.SERVICE_UNAVAILABLE
     if operation["security"]:
         yield from _BY_WHOM
-    if "{" in path:
+    if "{" in path or "requestBody" in operation:
         yield HTTPStatus.NOT_FOUND
     if operation.get("parameters") or "requestBody" in operation:
         yield HTTPStatus.UNPROCESSABLE_ENTITY
