@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from case_facts import ANNA, BO, CLOSED, ID_2, REGISTERED, TEXT, asked, registered, typed
-from given import agent, city, given, officer
+from given import T0, agent, city, given, officer
 
 from core.case_commands import (
     AnswerCase,
@@ -31,7 +31,7 @@ from core.cases import (
 )
 from core.errors import Invalid
 from core.personal import Personal
-from core.taxonomy import Directory, EntrySet
+from core.taxonomy import Directory, EntryRemoved, EntrySet
 
 if TYPE_CHECKING:
     from core.access import Asker
@@ -53,6 +53,23 @@ def test_an_answer_says_which_version_of_the_article_was_read_out() -> None:
     given(CASES, *WASTE).in_city(later).when(command).then(
         CaseAnswered("anna", "phone", "A004", 2, step=0)
     )
+
+
+@pytest.mark.requirement("R20")
+def test_what_was_on_the_screen_counts_but_not_what_is_yet_to_come() -> None:
+    row = {**city().rows("article")["A004"], "body": "Ny"}
+    to_come = EntrySet("article", "A004", row, effective_from=T0)
+    then = Directory.of([to_come], city())
+    early = AnswerCase(**asked(article="A004", article_version=2))
+    given(CASES, *WASTE).in_city(then).when(early).then_refused(ArticleUnknown, "1 stands")
+    answered = CaseAnswered("anna", "phone", "A004", 2, step=0)
+    given(CASES, *WASTE).in_city(then.at(T0)).when(early).then(answered)
+    withdrawn = Directory.of([EntryRemoved("article", "A004")], city())
+    seen = AnswerCase(**asked(article="A004", article_version=1))
+    shown = CaseAnswered("anna", "phone", "A004", 1, step=0)
+    given(CASES, *WASTE).in_city(withdrawn).when(seen).then(shown)
+    gone = AnswerCase(**asked(article="A004"))
+    given(CASES, *WASTE).in_city(withdrawn).when(gone).then_refused(ArticleUnknown, "no article")
 
 
 @pytest.mark.requirement("R19")
