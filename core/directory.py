@@ -234,16 +234,28 @@ class Directory:
         return found is not None and found.excluded
 
     # --- whose matters, and what is done with them ----------------------------------------------
+    @cached_property
+    def _authorities(self) -> Mapping[str, Authority]:
+        """All of them: every question of rights asks for some of them again."""
+        return {code: authority_of(code, row) for code, row in self.rows("authority").items()}
+
     def authority(self, code: str) -> Authority | None:
         """The authority with that code."""
-        row = self.entry("authority", code)
-        return None if row is None else authority_of(code, row)
+        return self._authorities.get(code)
+
+    @cached_property
+    def _case_types(self) -> dict[tuple[str, int], CaseType]:
+        """Those that were asked for, by version."""
+        return {}
 
     def case_type(self, code: str, version: int | None = None) -> CaseType | None:
         """The case type with that code, by default the version that stands."""
-        row = self.entry("case_type", code, version)
         number = self.version("case_type", code) if version is None else version
-        return None if row is None else case_type_of(code, row, number)
+        known = self._case_types.get((code, number))
+        row = self.entry("case_type", code, number) if known is None else None
+        if row is not None:  # what there is not is not kept: anybody may ask for anything
+            known = self._case_types[code, number] = case_type_of(code, row, number)
+        return known
 
     def serves(self, case_type: CaseType, authority: str) -> bool:
         """Whether cases of `authority` may be of that type: its own, its family's, everybody's."""
