@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from core.commit import StaleVerdict, first_of
 from kontaktcenter.demo_people import EXCHANGE, Answered, Planned, after_call, sign_off, sign_on
 from kontaktcenter.demo_recording import next_start
 from telephony.importer import Importer
@@ -16,7 +17,7 @@ from telephony.importer import Importer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.commit import Port
+    from core.commit import Draft, Port
     from core.taxonomy import Directory
     from kontaktcenter.demo_clock import DemoClock
     from kontaktcenter.demo_recording import Due, Recording
@@ -52,6 +53,7 @@ class Player:
         self._planned = 0
         self._line_no = 1
         self._paused: set[str] = set()
+        self._left: set[str] = set()  # cases that somebody else works on
         self._busy: dict[str, datetime] = {}  # until when an agent works on after the last call
 
     async def play(self, *, once: bool = False) -> None:
@@ -114,13 +116,37 @@ class Player:
             heapq.heappush(self._plans, _Waiting(plan.at, self._planned, plan))
 
     async def _act(self, now: datetime) -> None:
-        due = []
+        due: list[Draft] = []
         while self._plans and self._plans[0].at <= now:
             plan = heapq.heappop(self._plans).plan
             if plan.frees is None or self._free(plan.frees, plan.at):
                 due.append(plan.draft)
-        if due:
-            await self._port.propose_many(due)
+        while due:
+            due = await self._propose(due)
+
+    async def _propose(self, due: list[Draft]) -> list[Draft]:
+        """Propose what can be: of each case one step, for the next rests on it. Gives the rest.
+
+        A step that is stale met somebody who looks at the demo and works there: that person has the
+        case from now on.
+        """
+        now: list[Draft] = []
+        later: list[Draft] = []
+        cases: set[str] = set()
+        for draft in due:
+            if draft.about in self._left:
+                continue
+            if draft.about in cases:
+                later.append(draft)
+                continue
+            now.append(draft)
+            if draft.about is not None:
+                cases.add(draft.about)
+        answers = await self._port.propose_many(now)
+        for draft, answer in zip(now, answers, strict=True):
+            if draft.about is not None and isinstance(first_of(answer.verdict), StaleVerdict):
+                self._left.add(draft.about)
+        return later
 
     def _free(self, agent: str, at: datetime) -> bool:
         return agent not in self._paused and self._busy[agent] <= at
