@@ -129,7 +129,7 @@ class Node:
 
     async def _follow_keys(self) -> None:
         """Close and destroy keys as the log says; erasing comes last, for it is final."""
-        await follow(self.keyring, self._keys, self._indexes, self.positions())
+        await follow(self.keyring, self._keys, self._indexes, self.positions)
         await self.apply_erasures()
 
     async def close(self) -> None:

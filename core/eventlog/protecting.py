@@ -20,7 +20,7 @@ from core.personal import PROTECTED
 from core.vocabulary import CASES_PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from core.commit import Answer, Draft, Event
     from core.eventlog.index import Index
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from core.eventlog.keys import KeyBook
 
 _COMMITS = 1_000  # read at once
+_PASSES = 20  # a node that records meanwhile is caught up with long before
 _SIGNS = (b'"case.protected"', b'"protected":true')
 
 
@@ -63,15 +64,29 @@ async def close_keys(
 
 
 async def follow(
-    ring: Keyring, keys: KeyBook, indexes: Mapping[str, Index], ends: Mapping[str, int]
+    ring: Keyring, keys: KeyBook, indexes: Mapping[str, Index], ends: Callable[[], dict[str, int]]
 ) -> int:
     """Close and open all keys as the cases in the log say; how many subjects changed.
 
-    `indexes` are the shards', `ends` the last position of each. How far it has come is kept with
-    the keys, so that older keys that were put back follow the log again. Without the secret of
+    `indexes` are the shards', `ends` gives the last position of each. How far it has come is kept
+    with the keys, so that older keys that were put back follow the log again. Without the secret of
     protected identities nothing is done, and all else goes on.
     Raises: Corrupt, NeedsUpgrade.
     """
+    changed, upto = 0, ends()
+    for _ in range(_PASSES):
+        changed += await _follow(ring, keys, indexes, upto)
+        # What was recorded meanwhile closed its keys at once, and may have been undone since by
+        # what stands before it in the log: it is followed as well.
+        before, upto = upto, ends()
+        if upto == before:
+            break
+    return changed
+
+
+async def _follow(
+    ring: Keyring, keys: KeyBook, indexes: Mapping[str, Index], ends: Mapping[str, int]
+) -> int:
     loop = asyncio.get_running_loop()
     changed = 0
     for shard, end in ends.items():

@@ -14,6 +14,7 @@ from core.cases import CaseNoted, CaseProtected, CaseRegistered
 from core.commit import Accepted, Draft, Event, Happened
 from core.erasure import ErasureDecided
 from core.errors import Unavailable
+from core.eventlog.protecting import follow
 from core.eventlog.secret import load_secret
 from core.personal import ERASED, CitySecret, KeyClosed, Personal, PersonalField, Sealed, unwrap
 
@@ -254,3 +255,19 @@ async def test_nothing_of_a_log_in_memory_needs_a_file(tmp_path: Path) -> None:
         assert clear(node) == [None]
         assert clear(node, protected=True) == [NAME]
     assert not (tmp_path / "protected.key").exists()
+
+
+@story
+async def test_what_is_recorded_while_older_cases_are_followed_stands(tmp_path: Path) -> None:
+    """Following the log from its beginning must not undo what came since."""
+    async with opened(sqlite_settings(tmp_path)) as node:
+        await node.propose(registered(CASE, NAME))
+        await node.propose(protecting(CASE, "first"))
+        await node.propose(protecting(CASE, "undone", protected=False))
+        before = node.positions()
+        await node.propose(protecting(CASE, "again"))
+        await node.settle()
+        ends = iter([before, node.positions(), node.positions()])
+        await follow(node.keyring, node._keys, node._indexes, lambda: next(ends))
+        assert clear(node) == [None]
+        assert clear(node, protected=True) == [NAME]

@@ -261,3 +261,29 @@ def test_who_may_open_the_protected_tells_of_them_too(home: Path) -> None:
     assert {(look["deed"], look["purpose"], look["case"]) for look in looks["looks"]} == {
         ("subject_access", "right_to_know", case) for case in (None, "case/TK/0", "case/TK/1")
     }
+
+
+@pytest.mark.requirement("R54")
+def test_doctor_says_that_the_secret_of_protected_identities_is_gone(home: Path) -> None:
+    (home / "data" / "protected.key").unlink()
+    found = kc(home, "doctor", "--json", code=None)
+    checks = {check["name"]: check for check in json.loads(found.stdout)["checks"]}
+    assert checks["secret of protected identities"]["state"] == "fail"
+    assert "KC_PROTECTED_KEY_FILE" in checks["secret of protected identities"]["do"]
+
+
+@pytest.mark.requirement("R54")
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_backup_of_the_keys_brings_the_secret_back_where_it_was_asked_for(
+    home: Path, kept: bool
+) -> None:
+    more = () if kept else ("--without-secret",)
+    kc(home, "backup", "create", "log", "--keys-to", "keys", *more)
+    assert (home / "keys" / "protected.key").exists() is kept
+    assert not (home / "log" / "protected.key").exists()
+    (home / "data").rename(home / "old")
+    secret = () if kept else ("--secret", "old/city.key")
+    kc(home, "backup", "restore", "log", "--keys", "keys", *secret)
+    done = kc(home, "person", "export", "--number", CALLER, "--as", "stina", "--out", "p.json")
+    assert done.code == 0
+    assert "Greta Gömd" in (home / "p.json").read_text(encoding="utf-8")
