@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kontaktcenter.cli_common import Data, File, Json, answer, configured, group, hint, say, table
-from kontaktcenter.config import foreign
+from kontaktcenter.config import NONE, foreign
 from kontaktcenter.edge import Exit
 from kontaktcenter.words import _
 
@@ -32,7 +32,12 @@ def _shown(result: Mapping[str, Any]) -> None:
 @app.command(help=_("Check the configuration without starting anything."))
 def check(data: Data = None, config: File = None, as_json: Json = False) -> int:
     """Check values, and the files that they name; exit code 2 on a mistake, 3 with remarks."""
+    from core.taxonomy import read_entries  # noqa: PLC0415 -- `--help` starts without it
+    from kontaktcenter.catalogue import text_of  # noqa: PLC0415 -- `--help` starts without it
+
     found = configured(data, config)
+    if found.taxonomy != NONE:
+        read_entries(text_of(found.taxonomy))
     remarks = [
         _("{key}: there is no file {file}").format(key=key, file=file)
         for key, file in (

@@ -97,6 +97,16 @@ def test_a_bad_file_is_refused_whole_with_lines(city: City) -> None:
     assert "is not UTF-8" in city.say("check", bad, code=1)
 
 
+def test_the_check_of_the_configuration_reads_the_taxonomy(tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text(TEXT.replace('calendar = "utokad"', 'calendar = "utokat"'), encoding="utf-8")
+    at = ("config", "check", "--data", tmp_path / "d")
+    assert "did you mean utokad?" in kc(tmp_path, *at, code=2, KC_TAXONOMY=str(file)).stderr
+    file.write_text(TEXT, encoding="utf-8")
+    kc(tmp_path, *at, code=0, KC_TAXONOMY=str(file))
+    assert "cannot be read" in kc(tmp_path, *at, code=2, KC_TAXONOMY="nowhere.toml").stderr
+
+
 def test_a_running_node_takes_the_change_over_at_once(city: City) -> None:
     file = city.file(TEXT.replace('name = "Avfall"\n', 'name = "Sopor"\n'))
     with Running(city.home, "serve", "--port", 0, "--data", city.home / "d", **city.env) as node:

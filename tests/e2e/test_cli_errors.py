@@ -34,6 +34,8 @@ VERBS = [
     *[("backup", verb) for verb in ("create", "verify", "restore")],
     ("config",),
     *[("config", verb) for verb in ("show", "check")],
+    ("catalogue",),
+    *[("catalogue", verb) for verb in ("import", "diff", "check", "changes")],
 ]
 LEAVES = [verb for verb in VERBS if verb and verb not in {v[:1] for v in VERBS if len(v) > 1}]
 

@@ -115,12 +115,6 @@ def test_what_never_was_is_not_withdrawn() -> None:
     )
 
 
-def test_a_section_that_is_not_there_is_refused() -> None:
-    given(CATALOGUE).when(ProposeChange(**asked("arae", "ny", fields={}))).then_refused(
-        Invalid, "there is no section arae"
-    )
-
-
 def test_to_propose_what_stands_or_waits_already_is_quiet() -> None:
     given(CATALOGUE, STANDS).when(ProposeChange(**asked(*TYPE, fields=OLD))).then_nothing_happened()
     given(CATALOGUE, STANDS, PROPOSED).when(
