@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cli_process import RECORDING, Running, kc, kc_json
+from log_world import sqlite_settings
+
+from core.case_rules import CASES
+from core.eventlog.blocking import BlockingNode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +35,28 @@ def eventually(ask: Any, within_s: float = 20) -> None:
 def crowded_and_new(total: Any) -> bool:
     """Many wait, and nobody since before the exchange's restart: they leave after 45 s at most."""
     return bool(total["waiting"] > 20 and total["longest_wait_s"] <= 60)
+
+
+def cases_of(home: Path, data: Path) -> tuple[set[str], list[str]]:
+    """What happened to the demo's cases, and those that contradict themselves."""
+    shards = kc_json(home, "log", "digest", "--data", data)["shards"]
+    assert sum(name.startswith("cases.") for name in shards) > 3
+    kinds, contradicted = set(), []
+    with BlockingNode(sqlite_settings(data)) as node:
+        streams = {
+            event.stream
+            for shard in node.shards()
+            if shard.startswith("cases.")
+            for fed in node.read(shard, 0, 100_000)
+            for event in fed.commit.events
+        }
+        for stream in sorted(streams):
+            state = CASES.initial
+            for recorded in node.load(stream):
+                kinds.add(recorded.event.TOPIC)
+                state = CASES.evolve(state, recorded)
+            contradicted += [stream] if state.contradictions else []
+    return kinds, contradicted
 
 
 def a_free_port() -> int:
@@ -111,6 +137,12 @@ def test_played_once_it_gives_the_recordings_figures_and_ends(tmp_path: Path) ->
     assert total["kris"] == (163, 503, 143)
     assert total["avfall"] == (58, 92, 32)
     assert sum(row["offered"] for row in figures["total"]) == 1352
+    kinds, contradicted = cases_of(tmp_path, tmp_path / "demo")
+    assert contradicted == []
+    assert {
+        "case.handed_over", "case.handover_receipt_noted", "case.taken", "case.complaint_sent",
+        "case.answered", "case.guided", "case.closed",
+    } <= kinds  # fmt: skip
 
 
 def test_a_real_log_is_refused(tmp_path: Path) -> None:
