@@ -13,12 +13,14 @@ import typer
 from kontaktcenter import (
     __version__,
     cli_backup,
+    cli_case,
     cli_catalogue,
     cli_config,
     cli_log,
     cli_looks,
     cli_privacy,
     cli_projection,
+    cli_report,
     cli_user,
 )
 from kontaktcenter.cli_common import (
@@ -57,6 +59,7 @@ app.add_typer(cli_projection.app, name="projection")
 app.add_typer(cli_backup.app, name="backup")
 app.add_typer(cli_config.app, name="config")
 app.add_typer(cli_catalogue.app, name="catalogue")
+app.add_typer(cli_case.app, name="case")
 app.add_typer(cli_user.users, name="user")
 app.add_typer(cli_user.tokens, name="token")
 app.add_typer(cli_privacy.erasures, name="erasure")
@@ -196,6 +199,12 @@ def statistics(  # noqa: PLR0913 -- its flags
     return answer(
         asked(configured(data, config), "statistics.statistics", args), as_json, print_statistics
     )
+
+
+app.command(
+    "report",
+    help=_("A month of one authority: a page to print and a table, own figures alone."),
+)(cli_report.report)
 
 
 @app.command(help=_("Queues and figures as they stood at a time."))
