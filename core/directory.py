@@ -30,12 +30,15 @@ from core.entry_views import (
     Authority,
     Calendar,
     CaseType,
+    OnCall,
     article_of,
     authority_of,
     calendar_of,
     case_type_of,
     date_of,
     group_of,
+    is_on_call,
+    text_of,
     texts_of,
 )
 from core.vocabulary import WrapUpOutcome
@@ -279,6 +282,14 @@ class Directory:
         groups = (self.group(step.group) for step in case_type.steps if step.group)
         first = next((group for group in groups if group is not None), None)
         return self.calendar(case_type.calendar or (first and first.calendar) or "")
+
+    def on_call(self, group: str, now: datetime) -> list[OnCall]:
+        """Who is on call for a group at `now` (R23), by the schedule that stands; may be nobody."""
+        return [
+            OnCall(key, group, text_of(row, "role"), text_of(row, "contact"))
+            for key, row in sorted(self.rows("on_call").items())
+            if row.get("group") == group and is_on_call(row, now.astimezone(_CITY))
+        ]
 
     def levels_taken_over(self, authority: str) -> frozenset[str]:
         """The levels that the centre has from an authority (R10).

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +152,16 @@ class Calendar:
     version: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class OnCall:
+    """Somebody who is on call for a group: a role, or a contact of the contact list."""
+
+    id: str
+    group: str
+    role: str | None = None
+    contact: str | None = None
+
+
 # --- from rows ------------------------------------------------------------------------------------
 def authority_of(code: str, row: Mapping[str, object]) -> Authority:
     """The authority that a row describes."""
@@ -275,6 +285,27 @@ def _hours_of(row: Mapping[str, object]) -> Hours:
     days = row.get("days")
     listed = tuple(day for day in days if isinstance(day, int)) if isinstance(days, list) else ()
     return Hours(listed, minutes_of(row.get("opens")), minutes_of(row.get("closes")))
+
+
+def is_on_call(row: Mapping[str, object], city_time: datetime) -> bool:
+    """Whether a row of `on_call` stands at a time, the city's: by its period, or its hours."""
+    if "starts" in row:
+        starts, ends = moment_of(row.get("starts")), moment_of(row.get("ends"))
+        return starts is not None and ends is not None and starts <= city_time < ends
+    minute = city_time.hour * 60 + city_time.minute
+    return any(
+        city_time.isoweekday() in hours.days and hours.opens_min <= minute < hours.closes_min
+        for hours in (_hours_of(item) for item in _tables(row.get("hours")))
+    )
+
+
+def moment_of(value: object) -> datetime | None:
+    """The time with its zone that a row's ISO 8601 text means; None where it is none."""
+    try:
+        found = datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
 
 
 def minutes_of(text: object) -> int:

@@ -177,3 +177,32 @@ async def test_a_step_of_authority_moves_by_a_decision_that_stands_in_the_log(
     found = (await get(house, ADMIN, "/case_type/SBK-LOV-02")).json()
     assert found["versions"][-1]["decision"] == "SBN 2026/7"
     assert {step["exercise_of_authority"] for step in found["fields"]["steps"]} == {"false"}
+
+
+@pytest.mark.requirement("R12", "R14")
+@in_house()
+async def test_a_case_goes_on_by_the_version_that_it_was_begun_with(house: WebHouse) -> None:
+    """The type's chain changes while a case is under way: the old chain is the case's still."""
+    olle = house.as_(OWNER)
+
+    async def send(path: str, body: dict[str, Any]) -> dict[str, Any]:
+        headers = {"Idempotency-Key": f"case{path}"}
+        answer = await olle.post(f"/api/v1/cases{path}", json=body, headers=headers)
+        assert answer.status_code == 200, answer.text
+        await house.node.settle()
+        return dict(answer.json())
+
+    case = (await send("", {"authority": "TK", "title": "Tunna"}))["case"]
+    await send(f"/TK/{case}/categorise", {"case_type": TYPE["key"]})
+    new = await row(house, TYPE)
+    new["steps"] = new["steps"][:1]
+    change = (await post(house, COMMUNICATOR, "/changes", {**TYPE, "fields": new})).json()["change"]
+    await post(house, OWNER, f"/changes/{change}/approve", {})
+    assert (await get(house, ADMIN, "/case_type/TK-AVF-02")).json()["version"] == 2
+
+    old = (await olle.get(f"/api/v1/cases/TK/{case}")).json()
+    assert (old["type_version"], len(old["chain"])) == (1, 3)
+    other = (await send("?", {"authority": "TK", "title": "En till"}))["case"]
+    await send(f"/TK/{other}/categorise", {"case_type": TYPE["key"]})
+    now = (await olle.get(f"/api/v1/cases/TK/{other}")).json()
+    assert (now["type_version"], len(now["chain"])) == (2, 1)

@@ -204,6 +204,29 @@ def test_days_with_hours_of_their_own() -> None:
     assert (hours.opens_min, hours.closes_min, found.hours[0].closes_min) == (570, 660, 1440)
 
 
+@pytest.mark.requirement("R23")
+def test_who_is_on_call_by_period_or_by_weekly_hours_in_the_citys_time() -> None:
+    period: dict[str, object] = {
+        "group": "jour_bygg",
+        "role": "expert",
+        "starts": "2026-11-24T18:00:00+01:00",
+        "ends": "2026-11-25T06:00:00+01:00",
+    }
+    weekly: dict[str, object] = {
+        "group": "jour_bygg",
+        "contact": "K01",
+        "hours": [{"days": [2], "opens": "09:00", "closes": "12:00"}],
+    }
+    directory = Directory.of([EntrySet("on_call", "a", period), EntrySet("on_call", "b", weekly)])
+    for hour, minute, found in (
+        (7, 59, []), (8, 0, ["b"]), (10, 59, ["b"]), (11, 0, []), (17, 0, ["a"]),
+        (28, 59, ["a"]), (29, 0, []), (32, 0, []),
+    ):  # fmt: skip
+        now = datetime(2026, 11, 24, tzinfo=UTC) + timedelta(hours=hour, minutes=minute)
+        assert [one.id for one in directory.on_call("jour_bygg", now)] == found, now
+    assert directory.on_call("annan", datetime(2026, 11, 24, 9, tzinfo=UTC)) == []
+
+
 def test_proposals_wait_until_they_are_approved_or_refused() -> None:
     proposed = [
         told(ChangeProposed(n, *KEY, "TK", {"name": n}), k, k)
