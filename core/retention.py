@@ -135,8 +135,15 @@ class Proposal:
     lacks: str | None = None
 
 
-def proposals(kept: Iterable[Kept], by: list[RetentionRule], now: datetime) -> list[Proposal]:
+def proposals(
+    kept: Iterable[Kept],
+    by: list[RetentionRule],
+    now: datetime,
+    registered: frozenset[str] = frozenset(),
+) -> list[Proposal]:
     """What is due, in order of time. Nothing is done: a person decides.
+
+    `registered` are the case types that have to be registered before anything else.
 
     A case under several rules is due when the last of them says so. What was erased is due again
     only where something was written after that.
@@ -151,12 +158,12 @@ def proposals(kept: Iterable[Kept], by: list[RetentionRule], now: datetime) -> l
         rule = max(mine, key=lambda each: (each.due_at(case.closed_at), each.id))
         due_at = rule.due_at(case.closed_at)
         if due_at <= now:
-            found.append(Proposal(case, rule, due_at, _lacks(case, rule)))
+            found.append(Proposal(case, rule, due_at, _lacks(case, rule, registered)))
     return sorted(found, key=lambda each: (each.due_at, each.case.stream))
 
 
-def _lacks(case: Kept, rule: RetentionRule) -> str | None:
-    if case.registry is None:
+def _lacks(case: Kept, rule: RetentionRule, registered: frozenset[str]) -> str | None:
+    if case.registry is None and case.case_type in registered:
         return "registry"
     if rule.what is RetentionAct.ARCHIVE_THEN_ERASE and (
         case.exported_at is None or case.exported_at < max(case.written_at, case.closed_at)

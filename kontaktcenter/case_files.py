@@ -223,14 +223,14 @@ class CaseFiles:
         return [event for event in events if isinstance(event, AttachmentAdded)]
 
     # --- sweeping -----------------------------------------------------------------------------
-    async def sweep(self, *, starting: bool = False) -> int:
+    async def sweep(self) -> int:
         """Remove files that no case names, once they are a day old, and those that were erased.
 
         The log itself is asked, never a read model, which may be behind: a file that a case names
         stays. How many went. Raises: Unavailable.
         """
         await self._node.settle()
-        gone = await asyncio.to_thread(self._files.clear_incoming) if starting else 0
+        gone = 0
         for address in await asyncio.to_thread(lambda: list(self._files.addresses())):
             if await asyncio.to_thread(self._is_waste, address):
                 gone += await asyncio.to_thread(self._files.remove, address)

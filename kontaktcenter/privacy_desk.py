@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import takewhile
-from typing import TYPE_CHECKING, Any
+from itertools import count, takewhile
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
 
 from core.access import Deed, NoSuchCase, Place, purpose_of, require, sight
 from core.application import Application
@@ -15,10 +17,10 @@ from core.case_rules import CASES
 from core.cases import CaseDisclosed
 from core.commit import Clock, Draft, Happened, attempt_id, process_id
 from core.disclosure import Choices, caller_of, copy_of
-from core.errors import Invalid, NotFound
+from core.errors import Invalid, KontaktcenterError, NotFound
 from core.eventlog.attachments import Attachments
 from core.eventlog.node import Node
-from core.limits import DECISION_ATTEMPTS_MAX
+from core.limits import COMMAND_ITEMS_MAX, DECISION_ATTEMPTS_MAX
 from core.looks import ReadLog, Seen
 from core.personal import PROTECTED, Personal
 from core.retention import ArchiveExported, proposals, rules
@@ -40,7 +42,10 @@ if TYPE_CHECKING:
     from core.access import Asker, Purpose
     from core.retention import Proposal
 
-_LOOKS_AT_ONCE = 200
+_LOOKS_AT_ONCE: Final = 200
+_LOOK_EVERY_S: Final = 60
+_SWEEP_EVERY_S: Final = 24 * 3600
+_LOG: Final = structlog.get_logger("kontaktcenter.privacy_desk")
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,23 @@ class PrivacyDesk:
     async def begin(self) -> None:
         """Make good what an earlier process left: erasures half done, files that nobody names."""
         await self.erasures.carry_out()
-        await self.files.sweep(starting=True)
+        await self.files.sweep()
+
+    async def go_on(self) -> None:
+        """Do so now, and from time to time; never ends by itself.
+
+        A decision whose answer was lost on its way here is carried out all the same.
+        """
+        swept_s = -_SWEEP_EVERY_S
+        for at_s in count(step=_LOOK_EVERY_S):
+            try:
+                await self.erasures.carry_out()
+                if at_s - swept_s >= _SWEEP_EVERY_S:
+                    await self.files.sweep()
+                    swept_s = at_s
+            except (KontaktcenterError, OSError) as e:  # in the background nobody awaits it
+                _LOG.error("erasures.failed", error=type(e).__name__)
+            await asyncio.sleep(_LOOK_EVERY_S)
 
     async def look(self, asker: Asker, deed: Deed, purpose: Purpose, seen: Sequence[Seen]) -> None:
         """Record looks before anything is shown. Raises: Unavailable."""
@@ -97,7 +118,9 @@ class PrivacyDesk:
         kept = await asyncio.to_thread(
             keeping_queries.closed_cases, around.read_models, seen, authority
         )
-        return proposals(kept, by, around.clock())
+        types = directory.rows("case_type").items()
+        registered = frozenset(code for code, row in types if row.get("registry") is True)
+        return proposals(kept, by, around.clock(), registered)
 
     async def decide_due(  # noqa: PLR0913 -- what a decision is made of
         self,
@@ -116,7 +139,7 @@ class PrivacyDesk:
         """
         due = [p for p in await self.due(asker, authority) if p.rule.id == rule and not p.lacks]
         there = {proposal.case.id: proposal for proposal in due}
-        wanted = list(there)[:_LOOKS_AT_ONCE] if cases is None else list(cases)
+        wanted = list(there)[:COMMAND_ITEMS_MAX] if cases is None else list(cases)
         missing = [case for case in wanted if case not in there]
         if missing:
             raise Invalid(f"not proposed under {rule}: {', '.join(missing)}", field="cases")

@@ -208,23 +208,18 @@ async def opened(
 @contextlib.asynccontextmanager
 async def _made_good(privacy: PrivacyDesk, *, live: bool) -> AsyncIterator[None]:
     """What an earlier process left half done of erasures is finished, beside all other work."""
+    # No other process writes here: what is half written is an earlier one's.
+    await asyncio.to_thread(privacy.around.store.clear_incoming)
     if not live:
         await privacy.erasures.carry_out()
         yield
         return
-    task = asyncio.ensure_future(_begin(privacy))
+    task = asyncio.ensure_future(privacy.go_on())
     try:
         yield
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-async def _begin(privacy: PrivacyDesk) -> None:
-    try:
-        await privacy.begin()
-    except KontaktcenterError as e:
-        _LOG.error("erasures.failed", error=e.message)  # in the background nobody awaits it
 
 
 @contextlib.asynccontextmanager

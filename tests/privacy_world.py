@@ -57,17 +57,19 @@ async def opened_case(house: WebHouse, authority: str = "TK", **more: Any) -> st
         return found
 
 
-async def closed_case(house: WebHouse, authority: str = "TK", **more: Any) -> str:
-    """A case that is done with; its id."""
+async def closed_case(
+    house: WebHouse, authority: str = "TK", kind: str | None = None, **more: Any
+) -> str:
+    """A case that is done with, of a type; its id."""
     case = await opened_case(house, authority, **more)
-    await close(house, case, authority)
+    await close(house, case, authority, kind)
     return case
 
 
-async def close(house: WebHouse, case: str, authority: str = "TK") -> None:
+async def close(house: WebHouse, case: str, authority: str = "TK", kind: str | None = None) -> None:
     """The owner's officer categorises and closes a case."""
     async with house.as_(worker(authority, protected=True)) as client:
-        kind = a_case_type(authority)
+        kind = kind or a_case_type(authority)
         answer = await post(client, f"cases/{authority}/{case}/categorise", case_type=kind)
         assert answer.status_code == 200, answer.text
         answer = await post(client, f"cases/{authority}/{case}/close", outcome="solved")
@@ -110,9 +112,14 @@ def texts(house: WebHouse, case: str, authority: str = "TK") -> list[Any]:
     ]
 
 
+TO_REGISTER = "TK-PAR-03"
+
+
 def with_rules(*rows: dict[str, Any]) -> Directory:
-    """The city with retention rules."""
+    """The city with retention rules, and a case type that has to be registered."""
+    kind = {**city().rows("case_type")[TO_REGISTER], "registry": True}
     sets = [EntrySet("retention_rule", str(row["id"]), row) for row in rows]
+    sets.append(EntrySet("case_type", TO_REGISTER, kind))
     return replace(Directory.of(sets, city()), as_of=NOON)
 
 

@@ -160,7 +160,10 @@ class Attachments:
         return True
 
     def clear_incoming(self) -> int:
-        """Take away what was being written when a process ended; how many. At a start alone."""
+        """Take away what was being written when a process ended; how many.
+
+        At a start alone, before anything is taken in.
+        """
         folder = self.folder / _INCOMING
         left = list(folder.iterdir()) if folder.is_dir() else []
         for path in left:

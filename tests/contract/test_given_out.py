@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from privacy_world import (
     NUMBER,
+    TO_REGISTER,
     WHY,
     closed_case,
     opened_case,
@@ -179,7 +180,7 @@ async def register(house: WebHouse, case: str) -> None:
 async def test_rules_propose_and_nothing_is_erased_until_somebody_decides(
     house: WebHouse,
 ) -> None:
-    old, unregistered = await closed_case(house), await closed_case(house)
+    old, unregistered = await closed_case(house), await closed_case(house, kind=TO_REGISTER)
     protected = await closed_case(house, protected=True)
     still_open = await opened_case(house)
     await register(house, old)

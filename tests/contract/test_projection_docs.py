@@ -26,7 +26,7 @@ PAGE = (Path(__file__).parent.parent.parent / "docs" / "reference" / "read-model
     encoding="utf-8"
 )
 EXAMPLES = re.findall(r"^\$ (sqlite-utils .*)$", PAGE, re.MULTILINE)
-FILES = ("queue_entries", "agent_states", "case_figures")
+FILES = ("queue_entries", "agent_states", "case_figures", "case_keeping")
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,9 @@ def test_each_table_of_a_file_is_on_the_page_with_its_columns(figures: Figures, 
         for table in db.tables:
             if table.name.startswith(("_", "sqlite_")) or "_fts" in table.name:
                 continue
-            row = re.search(rf"^\| `{table.name}` \|.*$", PAGE, re.MULTILINE)
+            part = PAGE.partition(f"\n## `{name}`")[2].partition("\n## ")[0] or PAGE
+            row = re.search(rf"^\| `{table.name}` \|.*$", part, re.MULTILINE)
+            row = row or re.search(rf"^\| `{table.name}` \|.*$", PAGE, re.MULTILINE)
             assert row, f"{table.name} is not on the page"
             missing = [c for c in table.columns_dict if f"`{c}`" not in row.group()]
             assert (table.name, []) == (table.name, missing)

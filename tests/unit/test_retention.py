@@ -67,7 +67,9 @@ def test_what_was_erased_is_due_again_only_for_what_was_written_since() -> None:
 
 def test_what_has_to_be_done_before_is_said() -> None:
     archive = rule(what="archive_then_erase")
-    assert due(kept(registry=None), rule()) == ["registry"]
+    assert due(kept(registry=None), rule()) == [None], "erasing is a decision of its own (R55)"
+    (found,) = proposals([kept(registry=None)], [rule()], NOW, frozenset({"tk_x"}))
+    assert found.lacks == "registry"
     assert due(kept(), archive) == ["archive"]
     assert due(kept(exported_at=CLOSED - timedelta(days=2)), archive) == ["archive"]
     assert due(kept(exported_at=NOW), archive) == [None]
