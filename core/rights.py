@@ -126,7 +126,10 @@ RIGHTS: Final[Mapping[Deed, Mapping[Role, Reach]]] = MappingProxyType(
         },
         Deed.RECEIVE_CASE: {Role.CASE_OFFICER: Reach.ROOM, Role.ON_CALL_EXPERT: Reach.ROOM},
         Deed.HANDLE_CASE: {Role.CASE_OFFICER: Reach.ROOM, Role.ON_CALL_EXPERT: Reach.ROOM},
-        Deed.DECIDE_CASE: {Role.CASE_OFFICER: Reach.ROOM, Role.ON_CALL_EXPERT: Reach.ROOM},
+        # level 2 where the owner has moved a simple step there (R14); the step's flag stops it else
+        Deed.DECIDE_CASE: _all(
+            (Role.AGENT_2, Role.CASE_OFFICER, Role.ON_CALL_EXPERT), Reach.ROOM
+        ),
         Deed.CLOSE_CASE: {
             **_all(_AGENTS, Reach.REGISTERED), Role.ON_CALL_EXPERT: Reach.ROOM,
             Role.CASE_OFFICER: Reach.ROOM, Role.REGISTRAR: Reach.ROOM,

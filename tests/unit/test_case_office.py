@@ -18,7 +18,7 @@ from case_facts import (
 )
 from given import ID, agent, city, folded, given, officer
 
-from core.access import Asker, Grant, Role
+from core.access import Asker, Grant, Place, Role, Verdict, verdict
 from core.case_commands import (
     AddAttachment,
     AnswerComplaint,
@@ -262,6 +262,9 @@ def test_a_simple_step_that_its_owner_handed_over_is_decided_at_level_2() -> Non
     command = DecideCase(**asked(agent("bo", "tnh_parkering", level=2), outcome="bifall"))
     given(CASES, *v2).in_city(changed).when(command).then(CaseDecided("bo", "bifall", step=2))
     given(CASES, *PERMIT).in_city(changed).when(command).then_refused(ExerciseOfAuthority)
+    assert verdict(command.asker, command.DEED, Place("TK"), changed) is Verdict.ALLOWED
+    level_1 = agent("bo", "tnh_parkering")
+    assert verdict(level_1, command.DEED, Place("TK"), changed) is Verdict.DENIED
 
 
 # --- complaints -----------------------------------------------------------------------------------
