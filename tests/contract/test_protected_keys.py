@@ -14,7 +14,7 @@ from core.cases import CaseNoted, CaseProtected, CaseRegistered
 from core.commit import Accepted, Draft, Event, Happened
 from core.erasure import ErasureDecided
 from core.errors import Unavailable
-from core.eventlog.protecting import follow
+from core.eventlog import protecting
 from core.eventlog.secret import load_secret
 from core.personal import ERASED, CitySecret, KeyClosed, Personal, PersonalField, Sealed, unwrap
 
@@ -37,7 +37,7 @@ def registered(stream: str, text: str | None, *, protected: bool = False) -> Dra
     return fact(f"registered {stream}", stream, event)
 
 
-def protecting(stream: str, name: str = "p", *, protected: bool = True) -> Draft:
+def protection(stream: str, name: str = "p", *, protected: bool = True) -> Draft:
     return fact(f"{name} {stream}", stream, CaseProtected("rut", protected=protected))
 
 
@@ -94,7 +94,7 @@ async def test_protection_that_comes_later_closes_what_was_written_before(tmp_pa
     async with opened(sqlite_settings(tmp_path)) as node:
         await node.propose(registered(CASE, NAME))
         assert clear(node) == [NAME]
-        await node.propose(protecting(CASE))
+        await node.propose(protection(CASE))
         assert clear(node) == [None]
         assert clear(node, protected=True) == [NAME]
         late = CaseNoted("anna", Personal("written as before", CASE))
@@ -108,7 +108,7 @@ async def test_protection_that_comes_later_closes_what_was_written_before(tmp_pa
 async def test_a_case_without_text_is_closed_for_all_that_is_written_later(tmp_path: Path) -> None:
     async with opened(sqlite_settings(tmp_path)) as node:
         await node.propose(registered(CASE, None))
-        await node.propose(protecting(CASE))
+        await node.propose(protection(CASE))
         await node.propose(fact("late", CASE, CaseNoted("anna", Personal(NAME, CASE))))
         assert clear(node) == [None, None]
     assert set() == opened_by_city_key(tmp_path)
@@ -118,7 +118,7 @@ async def test_a_case_without_text_is_closed_for_all_that_is_written_later(tmp_p
 async def test_a_case_that_was_wrongly_protected_opens_again(tmp_path: Path) -> None:
     async with opened(sqlite_settings(tmp_path)) as node:
         await node.propose(registered(CASE, NAME, protected=True))
-        await node.propose(protecting(CASE, protected=False))
+        await node.propose(protection(CASE, protected=False))
         assert clear(node) == [NAME]
     async with opened(sqlite_settings(tmp_path)) as node:
         assert clear(node) == [NAME]
@@ -131,7 +131,7 @@ async def test_protection_that_was_not_carried_out_is_at_the_next_start(tmp_path
         await node.propose(registered(CASE, NAME))
     shutil.copy(tmp_path / "keys.db", tmp_path / "older")
     async with opened(sqlite_settings(tmp_path)) as node:
-        await node.propose(protecting(CASE))
+        await node.propose(protection(CASE))
     shutil.copy(tmp_path / "older", tmp_path / "keys.db")
     assert {CASE} == opened_by_city_key(tmp_path)
     async with opened(sqlite_settings(tmp_path)) as node:
@@ -147,7 +147,7 @@ async def test_no_copy_of_the_former_wrapping_stays_in_the_file_of_keys(tmp_path
         ((_key_id, wrapped),) = node._keys.live([CASE])
         files = [tmp_path / "keys.db", tmp_path / "keys.db-wal"]
         assert any(wrapped in f.read_bytes() for f in files)
-        await node.propose(protecting(CASE))
+        await node.propose(protection(CASE))
         assert not any(wrapped in f.read_bytes() for f in files)
 
 
@@ -194,12 +194,12 @@ async def test_a_protection_waits_for_its_secret_and_is_carried_out_with_it(tmp_
     (tmp_path / "protected.key").rename(tmp_path / "safe")
     async with opened(sqlite_settings(tmp_path)) as node:
         with pytest.raises(Unavailable):
-            await node.propose(protecting(CASE))
+            await node.propose(protection(CASE))
         assert len(node.load(CASE)) == 2
     (tmp_path / "safe").rename(tmp_path / "protected.key")
     async with opened(sqlite_settings(tmp_path)) as node:
         assert clear(node) == [None]
-        again = await node.propose(protecting(CASE))
+        again = await node.propose(protection(CASE))
         assert not isinstance(again.verdict, Accepted)
 
 
@@ -210,7 +210,7 @@ def test_what_is_protected_is_erased_as_everything_else(tmp_path: Path, later: b
         async with opened(sqlite_settings(tmp_path)) as node:
             await node.propose(registered(CASE, NAME, protected=not later))
             if later:
-                await node.propose(protecting(CASE))
+                await node.propose(protection(CASE))
             for n, subject in enumerate((CASE, f"protected/{CASE}")):
                 decided = ErasureDecided(subject, "rule", "1")
                 await node.propose(fact(f"erase {n}", "erasure/TK", decided))
@@ -258,16 +258,19 @@ async def test_nothing_of_a_log_in_memory_needs_a_file(tmp_path: Path) -> None:
 
 
 @story
-async def test_what_is_recorded_while_older_cases_are_followed_stands(tmp_path: Path) -> None:
+async def test_what_is_recorded_while_older_cases_are_followed_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Following the log from its beginning must not undo what came since."""
+    monkeypatch.setattr(protecting, "_COMMITS", 1)  # a long log is read in many parts
     async with opened(sqlite_settings(tmp_path)) as node:
         await node.propose(registered(CASE, NAME))
-        await node.propose(protecting(CASE, "first"))
-        await node.propose(protecting(CASE, "undone", protected=False))
+        await node.propose(protection(CASE, "first"))
+        await node.propose(protection(CASE, "undone", protected=False))
         before = node.positions()
-        await node.propose(protecting(CASE, "again"))
+        await node.propose(protection(CASE, "again"))
         await node.settle()
         ends = iter([before, node.positions(), node.positions()])
-        await follow(node.keyring, node._keys, node._indexes, lambda: next(ends))
+        await protecting.follow(node.keyring, node._keys, node._indexes, lambda: next(ends))
         assert clear(node) == [None]
         assert clear(node, protected=True) == [NAME]

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from log_world import Ticks, opened, sqlite_settings, story
+from log_world import SECRET, Ticks, opened, sqlite_settings, story
 
 from core.access import Asker, Purpose
 from core.errors import Unavailable, Unknown
+from core.eventlog.memory_log import MemoryStore
 from core.eventlog.product import product_events
+from core.eventlog.settings import NodeSettings
 from core.limits import LOOKS_PER_COMMIT_MAX, LOOKS_WAITING_MAX
 from core.looks import Look, Seen, verify
 from core.read_log import ChainedReadLog
@@ -189,6 +191,26 @@ async def test_two_processes_with_one_chain_neither_fork_it_nor_leave_a_hole(
 
 
 @story
+async def test_two_nodes_on_one_log_with_one_chain_neither_fork_it_nor_leave_a_hole(
+    tmp_path: Path,
+) -> None:
+    """A data folder that was copied has the chain's name too."""
+    store = MemoryStore()
+
+    def settings(name: str) -> NodeSettings:
+        return NodeSettings("memory:", tmp_path / name, Ticks(), secret=SECRET, store=store)
+
+    async with opened(settings("one")) as one, opened(settings("two")) as two:
+        logs = [log_of(one, "1")[0], log_of(two, "2")[0]]
+        for n in range(20):
+            await asyncio.gather(*(look(log, f"case/TK/{k}-{n}") for k, log in enumerate(logs)))
+        await asyncio.gather(look(logs[0], "case/TK/last"))
+        made = looks(one)
+        assert len({each.event.case for each in made}) == len(made) == 41
+        assert verify(made).faults == []
+
+
+@story
 async def test_whoever_goes_away_while_waiting_stops_nobody_else(tmp_path: Path) -> None:
     async with opened(sqlite_settings(tmp_path)) as node:
         log, wire = log_of(node)
@@ -224,6 +246,7 @@ import asyncio, sys
 from pathlib import Path
 from log_world import opened, sqlite_settings
 from core.access import Asker, Purpose
+from core.eventlog.memory_log import MemoryStore
 from core.eventlog.product import product_events
 from core.looks import Seen
 from core.read_log import ChainedReadLog
