@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 from sqlite_utils.migrations import Migrations
 
+from core.entries import EntryRemoved, EntrySet
 from core.eventlog.codec import decode_event
-from core.taxonomy import EntryRemoved, EntrySet
 from core.vocabulary import CASES_PREFIX, CENTRE
 from projections.case_facts import CONTACT, FIGURE_TOPICS, Case, CaseFact, case_fact, fold_case
 from projections.fact_store import FactStore, Kept
+from projections.later import ENTRY_TOPICS, entries_due, make_later_tables
 from projections.upserts import Upsert
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def m001_cases(db: Database) -> None:
         {"case": int, "seq": int, "at_us": int, "caller_ref": str}, pk=("case", "seq")
     )
     contacts.create_index(["case", "caller_ref"])
+    make_later_tables(db)
     types = db.table("case_types").create(
         {"id": int, "code": str, "name": str, "english": str, "authority": str}, pk="id"
     )
@@ -86,8 +88,8 @@ class CaseFigures:
     """The projection of cases. See `docs/reference/read-models.md` for its tables."""
 
     name = "case_figures"
-    version = 2
-    topics = FIGURE_TOPICS | {EntrySet.TOPIC, EntryRemoved.TOPIC}
+    version = 3
+    topics = FIGURE_TOPICS | ENTRY_TOPICS
     migrations = _migrations
 
     def __init__(self) -> None:
@@ -108,12 +110,14 @@ class CaseFigures:
 
     def handle(self, db: Database, events: Sequence[Fed]) -> None:
         """Add the facts and write the touched cases anew."""
+        for entry in entries_due(db, events):
+            _case_type(db, entry)
         told: list[tuple[Fed, CaseFact]] = []
         for fed in events:
+            if fed.event.type in ENTRY_TOPICS:
+                continue
             event = decode_event(fed.event.type, fed.event.schema, fed.event.data)
-            if isinstance(event, EntrySet | EntryRemoved):
-                _case_type(db, event)
-            elif event is not None and (fact := case_fact(fed, event)) is not None:
+            if event is not None and (fact := case_fact(fed, event)) is not None:
                 told.append((fed, fact))
         cases = self._facts.load(db, {fed.event.stream: fed.shard for fed, _ in told})
         changed: dict[str, Kept[CaseFact]] = {}

@@ -5,21 +5,23 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from core.eventlog.codec import decode_event
-from core.taxonomy import EntryRemoved, EntrySet
+from core.entries import EntryRemoved
+from projections.later import ENTRY_TOPICS, entries_due, make_later_tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlite_utils import Database
 
+    from core.entries import EntrySet
     from projections.base import Fed
 
-CATALOGUE_TOPICS: Final = frozenset({EntrySet.TOPIC, EntryRemoved.TOPIC})
+CATALOGUE_TOPICS: Final = ENTRY_TOPICS
 
 
 def make_group_tables(db: Database) -> None:
-    """Make `answer_groups` and `authorities`."""
+    """Make `answer_groups` and `authorities`, and what is to come of them."""
+    make_later_tables(db)
     db.table("answer_groups").create(
         {
             "id": str,
@@ -35,21 +37,20 @@ def make_group_tables(db: Database) -> None:
 
 
 def write_catalogue(db: Database, events: Sequence[Fed]) -> None:
-    """Take over the catalogue's entries that are of use here.
+    """Take over the catalogue's entries that are of use here, when they take effect.
 
     `authority` is the one owner of a group's matters; empty where there are several, whose codes
     are in `authorities` (JSON). Raises: Corrupt, KeyError where an entry cannot be read.
     """
-    for fed in events:
-        event = decode_event(fed.event.type, fed.event.schema, fed.event.data)
-        if isinstance(event, EntrySet):
+    for event in entries_due(db, events):
+        if isinstance(event, EntryRemoved):
             if event.section == "answer_group":
-                _set_group(db, event)
-            elif event.section == "authority":
-                name = str(event.fields.get("name", event.key))
-                db.table("authorities").upsert({"code": event.key, "name": name}, pk="code")
-        elif isinstance(event, EntryRemoved) and event.section == "answer_group":
-            db.table("answer_groups").delete_where("id = ?", [event.key])
+                db.table("answer_groups").delete_where("id = ?", [event.key])
+        elif event.section == "answer_group":
+            _set_group(db, event)
+        elif event.section == "authority":
+            name = str(event.fields.get("name", event.key))
+            db.table("authorities").upsert({"code": event.key, "name": name}, pk="code")
 
 
 def _set_group(db: Database, event: EntrySet) -> None:

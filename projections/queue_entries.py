@@ -116,7 +116,7 @@ class QueueEntries:
     """The projection of calls. See `docs/reference/read-models.md` for its tables."""
 
     name = "queue_entries"
-    version = 2
+    version = 3
     topics = CALL_TOPICS | CATALOGUE_TOPICS | {ExchangeRestarted.TOPIC}
     migrations = _migrations
 
@@ -139,9 +139,7 @@ class QueueEntries:
 
     def handle(self, db: Database, events: Sequence[Fed]) -> None:
         """Add the facts, fold each touched call anew, write the rows that differ."""
-        catalogue = [fed for fed in events if fed.event.type in CATALOGUE_TOPICS]
-        if catalogue:
-            write_catalogue(db, catalogue)
+        write_catalogue(db, events)
         restarts = [fed for fed in events if fed.event.type == ExchangeRestarted.TOPIC]
         told = [(fed, call_fact(fed)) for fed in events if fed.event.type in CALL_TOPICS]
         calls = self._facts.load(db, {fed.event.stream: fed.shard for fed, _ in told})

@@ -20,6 +20,8 @@ from projections.runner import Runner
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from core.commit import Clock
+
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 _NUMBER = count()
 
@@ -60,8 +62,10 @@ def draft(facts: Sequence[Told], origin: str = "telephony:lab") -> Draft:
 
 
 @contextmanager
-def figures_at(folder: Path, log: str = "memory:", now: datetime = NOW) -> Iterator[Figures]:
-    settings = NodeSettings(log, folder, lambda: now, CitySecret(bytes(range(32))))
+def figures_at(
+    folder: Path, log: str = "memory:", now: datetime = NOW, clock: Clock | None = None
+) -> Iterator[Figures]:
+    settings = NodeSettings(log, folder, clock or (lambda: now), CitySecret(bytes(range(32))))
     node = BlockingNode(settings)
     try:
         projections = all_projections(node.node.keyring.by_id)
