@@ -179,6 +179,7 @@ class WebServer:
             access_log=False,
             timeout_graceful_shutdown=_GRACE_S,
             server_header=False,
+            proxy_headers=False,  # who is believed about addresses is `trusted_proxies` alone
             lifespan="on",
         )
         self._server = _Uvicorn(app, settings, announce)

@@ -1,8 +1,7 @@
 """How often somebody may fail to sign in: by name and address, by name, and by address.
 
 In memory and bounded; a restart forgets. Whoever is locked out is told until when, whether or not
-there is such an account. The emergency account is counted by address alone, so that nobody can lock
-it out by failing in its name from elsewhere.
+there is such an account.
 """
 
 from __future__ import annotations

@@ -245,6 +245,7 @@
     polls += 1;
     try {
       const answer = await fetch("/api/v1/queues", { cache: "no-store" });
+      if (answer.status === 401) { location.reload(); return; }  // signed out or locked: its page says so
       if (!answer.ok) throw new Error(answer.status);
       const message = await answer.json();
       up();
