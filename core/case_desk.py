@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from core.access import Deed
 from core.case_asking import CaseCommand, known_authority, known_group, one_of
 from core.case_refusals import AuthorityExcluded
 from core.errors import Invalid
+from core.limits import CALLBACK_AHEAD_DAYS_MAX
 from core.personal import PersonalField
 from core.vocabulary import CallerType, Channel, Level, LinkKind
 
@@ -232,6 +233,11 @@ class PromiseCallback(CaseCommand):
             raise Invalid("promised_at has no time zone", field="promised_at")
         if self.promised_at <= self.now:
             raise Invalid("promised_at is in the past", field="promised_at")
+        if self.promised_at - self.now > timedelta(days=CALLBACK_AHEAD_DAYS_MAX):
+            raise Invalid(
+                f"promised_at is more than {CALLBACK_AHEAD_DAYS_MAX} days ahead",
+                field="promised_at",
+            )
         if self.group is not None:
             known_group(directory, self.group)
 

@@ -52,6 +52,7 @@ FACTS_BATCH_MAX = 1_000
 BODY_BYTES_MAX = 4 * MIB
 TEXT_CHARS_MAX = 20_000  # free text of a person
 NAME_CHARS_MAX = 200
+CALLBACK_AHEAD_DAYS_MAX = 366  # a promise further off is a slip of the hand, and no clock counts it
 IMPORT_IN_FLIGHT_MAX = 2_000  # commits proposed and not yet judged
 IMPORT_BATCH_LINES = 1_000  # a batch is read while the one before it is judged
 IMPORT_STREAMS_MAX = 100_000  # streams that an import remembers; beyond it the log is asked again

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 Shape = TypeVar("Shape")
 JSON_TYPE = "application/json"
+_PLAIN_FIELD = re.compile(r"unknown field `[a-z][a-z_]{0,30}`")
 
 
 async def read_body(request: Request) -> bytes:
@@ -57,6 +59,10 @@ def reason_of(error: Exception) -> str:
     if text.startswith("Invalid enum value"):
         where = text.rpartition(" - at ")[2] if " - at " in text else "the body"
         return f"not one of the allowed words - at {where}"
+    if text.startswith("Object contains unknown field"):
+        # The name was sent too: it comes back only where it cannot be anything but a name.
+        field = _PLAIN_FIELD.search(text)
+        return text if field else "the object holds an unknown field"
     return text
 
 
