@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PASSWORD = "en lång lösenordsfras för prov"
-ASKED_FOR_S = 60.0
+ASKED_FOR_S = 120.0
 TOKEN_HEADER = "x-kontaktcenter-token"
 
 

@@ -95,7 +95,7 @@ def at_once(*asked: Any) -> list[httpx.Response]:
 @pytest.mark.requirement("R16")
 def test_of_two_officers_who_take_a_case_at_once_one_has_it(world: World, whole: bool) -> None:
     winners = set()
-    for n in range(60 if whole else 15):
+    for n in range(60 if whole else 8):
         path = world.opened(f"take {n}")
         mine, yours = at_once(
             partial(world.olle.asks, f"{path}/take", {}, f"o{n}"),
@@ -114,7 +114,7 @@ def test_of_two_officers_who_take_a_case_at_once_one_has_it(world: World, whole:
 
 
 def test_of_two_endings_at_once_one_stands(world: World, whole: bool) -> None:
-    for n in range(40 if whole else 10):
+    for n in range(40 if whole else 5):
         path = world.opened(f"end {n}")
         world.olle.did(f"{path}/take", {}, f"end {n}/3")
         asked = [
@@ -128,7 +128,7 @@ def test_of_two_endings_at_once_one_stands(world: World, whole: bool) -> None:
 
 
 def test_the_same_asking_on_two_lines_at_once_is_done_once(world: World) -> None:
-    for n in range(10):
+    for n in range(5):
         path = world.opened(f"same {n}")
         ask = partial(world.anna.asks, f"{path}/note", {"text": f"antecknat {n}"}, f"same {n}/3")
         one, other = at_once(ask, ask)

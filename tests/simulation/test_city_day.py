@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections import Counter
@@ -9,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from case_server import open_account
 from city_chores import CHANGED
 from city_day import BEGINS, Plan, Story, run
 from city_recount import Case, City, recount
@@ -23,6 +25,7 @@ from projections.case_queries import CasePeriod, case_counts, complaints_of, fir
 from projections.case_volumes import volumes
 from projections.case_wait_queries import WaitQuery, silences, waiting
 from projections.case_work_queries import work_counts
+from projections.monthly import authority_month
 from projections.read_models import ReadModels
 
 if TYPE_CHECKING:
@@ -40,6 +43,7 @@ EVERYTHING = (
     "case.reopened", "case.contact_added", "catalogue.change_proposed", "catalogue.entry_set",
 )  # fmt: skip
 VOLUME = ("registered", "closed", "guided", "passed_on", "complaints", "reopened", "contacts")
+MONTH = "2026-11"
 MINUTE = timedelta(minutes=1)
 OWNERS = [code for code, row in city().rows("authority").items() if not row["excluded"]]
 
@@ -269,6 +273,56 @@ def test_the_alarms_are_those_of_the_recount(lived: Lived) -> None:
                     mine[kind, way.to, way.group] += 1
     product = {(s.kind, s.who, s.group): s.awaited for s in silences(lived.models, lived.now)}
     assert product == dict(mine)
+
+
+@pytest.mark.requirement("R40")
+@pytest.mark.parametrize("owner", OWNERS)
+def test_the_month_of_an_owner_is_that_of_the_recount(lived: Lived, owner: str) -> None:
+    told = authority_month(lived.models, city(), owner, MONTH)
+    product = {row.about: row.registered for row in told.by_type.rows}
+    assert product == dict(Counter(case.case_type for case in lived.cases_of(owner)))
+    levels = {row.about: row.passed_on for row in told.by_level.rows}
+    mine = Counter[str]()
+    for case in lived.cases_of(owner):
+        mine[case.highest] += case.passed_on
+    assert levels == dict(mine)
+    queues = lived.city.queues()
+    own = [g.id for g in city().groups.values() if g.partition == (owner,) and g.id in queues]
+    assert {row.group: row.counts.offered for row in told.calls} == {
+        group: queues[group]["offered"] for group in own
+    }
+
+
+@pytest.mark.requirement("R40")
+def test_the_report_on_the_command_line_is_that_of_the_recount(lived: Lived) -> None:
+    for account, *rights in (
+        ("root", "--role", "administrator"),
+        ("ana", "--role", "analyst", "--authority", "TK", "--as", "root"),
+    ):
+        open_account(lived.home, lived.data, account, *rights)
+    asked = ("--authority", "TK", "--month", MONTH, "--as", "ana", "--out", lived.home)
+    kc(lived.home, "report", *asked, "--data", lived.data)
+    (file,) = lived.home.glob("TK-*.csv")
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        rows = list(csv.DictReader(lines, delimiter=";"))
+    summary = {row["kod"]: row["värde"] for row in rows if row["del"] == "summary"}
+    cases, queues = lived.cases_of("TK"), lived.city.queues()
+    own = [g.id for g in city().groups.values() if g.partition == ("TK",) and g.id in queues]
+    assert {name: summary[name] for name in ("case_volume", "case_closed", "case_contacts")} == {
+        "case_volume": str(len(cases)),
+        "case_closed": str(sum(case.closed_at is not None for case in cases)),
+        "case_contacts": str(sum(case.contacts for case in cases)),
+    }
+    assert summary["case_complaints"] == str(sum(case.complaint for case in cases))
+    assert int(summary["offered"]) == sum(queues[group]["offered"] for group in own)
+    rate = float(summary["case_transfer_rate"].replace(",", "."))
+    assert rate == pytest.approx(sum(case.passed_on for case in cases) / len(cases), abs=1e-4)
+    volumes_told = {
+        row["kod"]: int(row["värde"])
+        for row in rows
+        if row["del"] == "case_types" and row["mått"] == "Registrerade"
+    }
+    assert volumes_told == dict(Counter(case.case_type for case in cases))
 
 
 @pytest.mark.parametrize("seed", [2, 3, 4, 5, 6])
