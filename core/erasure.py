@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from core.commit import Recorded
     from core.taxonomy import Directory
 
-_CALLER_REF: Final = re.compile(r"[0-9a-f]{32}")
+_CALLER: Final = re.compile(r"[0-9a-f]{32}(\+[0-9a-f]{32})*")
 
 
 class NothingToErase(Invalid):
@@ -100,10 +100,10 @@ def subjects_of_case(authority: str, case: str) -> tuple[str, ...]:
     return (stream, f"{PROTECTED}{stream}")
 
 
-def subjects_of_caller(caller_ref: str) -> tuple[str, ...]:
-    """The subjects whose keys seal what calls hold of a caller."""
-    subject = caller_subject(caller_ref)
-    return (subject, f"{PROTECTED}{subject}")
+def subjects_of_caller(caller: str) -> tuple[str, ...]:
+    """The subjects whose keys seal what calls hold of a caller, however the number is written."""
+    subjects = [caller_subject(ref) for ref in caller.split("+")]
+    return tuple(each for s in subjects for each in (s, f"{PROTECTED}{s}"))
 
 
 def case_of_subject(subject: str) -> str | None:
@@ -119,7 +119,10 @@ def carried_out_id(number: str) -> UUID:
 
 @dataclass(frozen=True, kw_only=True)
 class DecideErasure(Command):
-    """Erase `cases` (ids within the authority) and what calls hold of `callers` (keyed hashes).
+    """Erase `cases` (ids within the authority) and what calls hold of `callers`.
+
+    A caller is the keyed hash of the number; where it may be written in several ways, their hashes,
+    joined by `+`.
 
     `rule` is the retention rule or the law's paragraph, `reference` the decision on paper,
     `purpose` why. None of them may name anybody: they stay. `again` names a protocol that is
@@ -158,7 +161,7 @@ class DecideErasure(Command):
             if "/" in case:
                 raise Invalid(f"cases holds {case!r}; an id has no slash", field="cases")
         for caller in self.callers:
-            if not _CALLER_REF.fullmatch(caller):
+            if not _CALLER.fullmatch(caller):
                 raise Invalid("callers holds what is no keyed hash", field="callers")
 
     @property

@@ -25,7 +25,8 @@ from core.erasure import (
     case_of_subject,
     erasure_stream,
 )
-from core.errors import Invalid, NotFound, Refused
+from core.errors import NotFound, Refused
+from core.persons import ways_to_write
 from core.vocabulary import Origin, case_stream
 from projections import keeping_queries
 
@@ -117,16 +118,17 @@ class Erasures:
         """The cases and callers that are meant, those of the named caller included."""
         if wanted.caller is None:
             return wanted.cases, wanted.callers
-        if not wanted.caller.strip():
-            raise Invalid("caller is empty", field="caller")
-        ref = self._node.caller_ref(wanted.caller.strip())
+        refs = [self._node.caller_ref(way) for way in ways_to_write(wanted.caller)]
         await self._read()
+        found = [case for ref in refs for case in await self._cases_of(asker, wanted, ref)]
+        return tuple(dict.fromkeys((*wanted.cases, *found))), (*wanted.callers, "+".join(refs))
+
+    async def _cases_of(self, asker: Asker, wanted: Wanted, ref: str) -> list[str]:
+        seen = self._sight(asker)
         found = await asyncio.to_thread(
-            keeping_queries.cases_of_caller,
-            self._models, self._sight(asker), wanted.authority, ref,
-        )  # fmt: skip
-        cases = dict.fromkeys((*wanted.cases, *(case for case, _closed in found)))
-        return tuple(cases), (*wanted.callers, ref)
+            keeping_queries.cases_of_caller, self._models, seen, wanted.authority, ref
+        )
+        return [case for case, _closed in found]
 
     def _require_closed(self, asker: Asker, wanted: Wanted, case: str) -> None:
         """The case is there for the asker, and closed; after a restore, as far as it is there."""

@@ -59,13 +59,14 @@ async def again(house: House, args: Mapping[str, object], _out: Out) -> dict[str
         kept = json.loads(await asyncio.to_thread(path.read_text, encoding="utf-8"))
         prefix = f"case/{kept['authority']}/"
         subjects = [str(subject) for subject in kept["subjects"]]
+        callers = [s.removeprefix("caller/") for s in subjects if s.startswith("caller/")]
         wanted = Wanted(
             authority=kept["authority"],
             rule=kept["rule"],
             reference=kept["reference"],
             purpose=kept["purpose"],
             cases=tuple(s.removeprefix(prefix) for s in subjects if s.startswith(prefix)),
-            callers=tuple(s.removeprefix("caller/") for s in subjects if s.startswith("caller/")),
+            callers=("+".join(callers),) if kept["callers"] == 1 else tuple(callers),
             again=kept["number"],
         )
     except (ValueError, KeyError, TypeError) as e:

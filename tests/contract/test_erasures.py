@@ -83,7 +83,7 @@ async def test_a_protocol_is_printed_again_for_its_own_registrar_alone(house: We
 
 @in_house()
 async def test_a_person_is_erased_with_all_cases_and_the_number_in_calls(house: WebHouse) -> None:
-    mine = [await closed_case(house) for _ in range(2)]
+    mine = [await closed_case(house), await closed_case(house, caller="+46700000007")]
     other = await closed_case(house, caller="0700000008")
     elsewhere = await closed_case(house, "MF")
 

@@ -68,6 +68,16 @@ def test_a_person_is_erased_with_the_number_that_calls_hold() -> None:
     )
 
 
+def test_a_number_that_is_written_in_several_ways_is_one_caller() -> None:
+    other = "cd" * 16
+    then = given(ERASURES).when(erase(cases=(), callers=(f"{REF}+{other}",)))
+    head, *decided = then.events
+    assert isinstance(head, ErasureOrdered)
+    assert head.callers == 1
+    subjects = {event.subject for event in decided if isinstance(event, ErasureDecided)}
+    assert {f"caller/{REF}", f"caller/{other}"} < subjects
+
+
 def test_the_next_protocol_has_the_next_number() -> None:
     other = replace(erase(cases=("c",)), id=UUID("fedc0000-0000-4000-8000-000000000001"))
     then = given(ERASURES, ordered(erase()), ErasureDecided("case/TK/a", RULE, NUMBER)).when(other)
@@ -94,6 +104,7 @@ def test_what_was_carried_out_may_be_decided_again_for_what_was_written_since() 
         ({"cases": ("TK/a",)}, Invalid),
         ({"cases": ("",)}, Invalid),
         ({"callers": ("0700000001",)}, Invalid),
+        ({"callers": (f"{REF}+",)}, Invalid),
         ({"rule": " "}, Invalid),
         ({"reference": ""}, Invalid),
         ({"purpose": "x" * 201}, Invalid),
