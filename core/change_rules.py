@@ -76,6 +76,11 @@ class EntryState:
         found = [version for version in self.versions if version.effective_at <= at]
         return found[-1].fields if found else None
 
+    def last_row(self, at: datetime) -> Row | None:
+        """The row that stands, or the last that stood: what was withdrawn is not forgotten."""
+        found = [v.fields for v in self.versions if v.effective_at <= at and v.fields is not None]
+        return found[-1] if found else None
+
     def approved(self, change: str) -> bool:
         """Whether a version comes of that proposal."""
         return any(version.change == change for version in self.versions)
@@ -178,7 +183,8 @@ def _set(state: EntryState, command: SetEntry, directory: Directory) -> Sequence
             owner=owner,
         )
     if command.decision is None:
-        why = why_decision(command.section, before, command.fields, directory)
+        last = state.last_row(max(command.now, command.effective_from or command.now))
+        why = why_decision(command.section, last, command.fields, directory)
         if owner is not None:
             why = f"{owner} approved it outside this system"
         if why is not None:
@@ -197,7 +203,7 @@ def _approve(state: EntryState, command: ApproveChange, directory: Directory) ->
         raise ChangeOutOfDate
     at = max(command.now, change.effective_from or command.now)
     decision = command.decision or change.decision
-    why = why_decision(change.section, state.row(at), change.fields, directory)
+    why = why_decision(change.section, state.last_row(at), change.fields, directory)
     if why is not None and decision is None:
         raise DecisionNeeded(f"{why}: say which recorded decision this rests on.")
     found = faults_with(directory, change.section, change.key, change.fields)

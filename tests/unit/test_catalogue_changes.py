@@ -345,6 +345,10 @@ def test_a_step_leaves_the_exercise_of_authority_by_a_recorded_decision_alone() 
     given(CATALOGUE, before, replace(proposed, decision="SBN 1")).when(ApproveChange(**ask)).then(
         EntrySet(*key, free, None, CHANGE, "SBK", "SBN 1")
     )
+    gone = EntryRemoved(*key)  # nor by withdrawing the type and beginning anew
+    given(CATALOGUE, before, gone, replace(proposed, base=2)).when(
+        ApproveChange(**ask)
+    ).then_refused(DecisionNeeded)
 
 
 @pytest.mark.requirement("R14")
