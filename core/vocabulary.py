@@ -106,13 +106,17 @@ class CallerType(StrEnum):
 
 
 class Origin(StrEnum):
-    """Kinds of origin of a commit; `telephony` and others are followed by `:` and a name."""
+    """Kinds of origin of a commit; `telephony` and others are followed by `:` and a name.
+
+    `process`: nobody asked; one event, or the time, led to another.
+    """
 
     DESK = "desk"
     TELEPHONY = "telephony"
     RESERVE = "reserve"
     PAPER = "paper"
     IMPORT = "import"
+    PROCESS = "process"
 
 
 CALLS = "calls"

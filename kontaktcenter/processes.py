@@ -26,15 +26,16 @@ from core.cases import (
     HandoverSilent,
 )
 from core.commit import Accepted, Draft, Happened
-from core.errors import KontaktcenterError
+from core.errors import KontaktcenterError, Unavailable
 from core.eventlog.codec import decode_event
 from core.limits import NUMBER_MAX, PROJECTION_BATCH_COMMITS
 from core.overdue import PROCESS, overdue
-from core.vocabulary import CASES_PREFIX, Receipt
+from core.vocabulary import CASES_PREFIX, Origin, Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from core.case_state import CaseState
     from core.commit import Clock, Event
     from core.eventlog.node import FeedCommit, Node
     from core.overdue import Overdue
@@ -91,8 +92,8 @@ class Receipts:
                 await self.node.settle()
                 await asyncio.to_thread(self.follow)
                 await self.tell()
-            except KontaktcenterError as e:
-                _LOG.warning("receipts.delayed", why=type(e).__name__)
+            except Exception as e:  # noqa: BLE001 -- an alarm that ends in silence is none
+                _LOG.error("receipts.delayed", why=type(e).__name__)
                 await asyncio.sleep(_AGAIN_S)
                 continue
             await self.node.changed(self._beyond(), self._sleep_s())
@@ -111,8 +112,9 @@ class Receipts:
         """
         now, told = self._clock(), 0
         while self._due and self._due[0][0] <= now:
-            if self._is_due(*self._due[0]):
-                told += await self._tell(self._due[0][1][0], now)
+            due_at, key = self._due[0]
+            if self._is_due(due_at, key):
+                told += await self._tell(key[0], now)
             heapq.heappop(self._due)
         return told
 
@@ -121,15 +123,24 @@ class Receipts:
         return awaited is not None and not awaited.silent and awaited.due_at == due_at
 
     async def _tell(self, stream: str, now: datetime) -> int:
-        state = CASES.initial
-        for recorded in self.node.load(stream):
-            state = CASES.evolve(state, recorded)
-        drafts = [_draft(stream, one) for one in overdue(stream, state, now)]
+        try:
+            drafts = [_draft(stream, one) for one in overdue(stream, self._state(stream), now)]
+        except Unavailable:
+            raise
+        except KontaktcenterError as e:  # one case that cannot be read silences no other's alarm
+            _LOG.error("receipts.unreadable", why=type(e).__name__)
+            return 0
         answers = await self.node.propose_many(drafts)
         told = sum(isinstance(answer.verdict, Accepted) for answer in answers)
         if told:  # and not another node, or this one before it was stopped
-            _LOG.warning("receipts.missing", authority=state.authority, count=told)
+            _LOG.warning("receipts.missing", authority=stream.split("/")[1], count=told)
         return told
+
+    def _state(self, stream: str) -> CaseState:
+        state = CASES.initial
+        for recorded in self.node.load(stream):
+            state = CASES.evolve(state, recorded)
+        return state
 
     def _read(self, shard: str, upto: int) -> None:
         after = self._seen.get(shard, 0)
@@ -191,4 +202,4 @@ class Receipts:
 def _draft(stream: str, found: Overdue) -> Draft:
     """A fact that happened when the receipt was due, whenever it was found out."""
     happened = Happened(stream, found.event, found.due_at)
-    return Draft(found.id, found.asking, PROCESS, f"process:{PROCESS}", (happened,))
+    return Draft(found.id, found.asking, PROCESS, f"{Origin.PROCESS}:{PROCESS}", (happened,))

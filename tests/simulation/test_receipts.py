@@ -11,7 +11,7 @@ from uuid import uuid5
 
 import pytest
 from given import ID, TAXONOMY, agent, officer
-from log_world import T0, opened, sqlite_settings, story
+from log_world import T0, At, commit, opened, sqlite_settings, story
 from structlog.testing import capture_logs
 
 from core import case_commands as ask
@@ -23,6 +23,7 @@ from core.eventlog.directory import DirectoryFollower
 from core.personal import Personal
 from core.taxonomy import read_taxonomy
 from core.vocabulary import case_stream
+from kontaktcenter import processes
 from kontaktcenter.processes import Receipts
 
 if TYPE_CHECKING:
@@ -241,3 +242,49 @@ async def test_a_log_that_cannot_be_written_is_asked_again(tmp_path: Path, clock
         receipts = Receipts(node, clock)
         assert await looked(receipts) == 1
         assert len(Centre(node, clock).silences()) == 1
+
+
+@story
+async def test_a_case_that_cannot_be_read_silences_no_other_alarm(
+    tmp_path: Path, clock: Clock
+) -> None:
+    async with opened(sqlite_settings(tmp_path, clock=clock)) as node:
+        centre, receipts = Centre(node, clock), Receipts(node, clock)
+        await centre.begin()
+        await centre.hands_over("odd")
+        await centre.hands_over()
+        odd = commit("a later program's", At(case_stream("TK", "odd")))
+        await node.propose_commit("cases.TK", odd)
+        clock.now += 2 * MINUTE
+        with capture_logs() as told:
+            assert await looked(receipts) == 1
+        assert len(centre.silences()) == 1
+        assert {"event": "receipts.unreadable", "why": "Corrupt", "log_level": "error"} in told
+
+
+@story
+async def test_the_task_goes_on_after_whatever_went_wrong(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "_AGAIN_S", 0.01)
+    wrong = iter([OSError("the disk"), RuntimeError("a mistake of ours")])
+
+    class Unlucky(Receipts):
+        def follow(self) -> None:
+            error = next(wrong, None)
+            if error is not None:
+                raise error
+            super().follow()
+
+    async with opened(sqlite_settings(tmp_path, clock=clock)) as node:
+        centre, receipts = Centre(node, clock), Unlucky(node, clock)
+        await centre.begin()
+        await centre.hands_over()
+        clock.now += 2 * MINUTE
+        with capture_logs() as told:
+            task = asyncio.create_task(receipts.run())
+            await until(centre.silences)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        delayed = [entry["why"] for entry in told if entry["event"] == "receipts.delayed"]
+        assert delayed == ["OSError", "RuntimeError"]
