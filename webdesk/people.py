@@ -87,8 +87,8 @@ class PeopleDesk:
         person = Person(frozenset(refs), numbers, tuple(mask))
         models = self._read_models()
         streams = await asyncio.to_thread(streams_of, models, refs)
-        cases = self._cases(asker, streams, directory)
-        calls = self._calls(asker, streams, directory)
+        cases = await asyncio.to_thread(self._cases, asker, streams, directory)
+        calls = await asyncio.to_thread(self._calls, asker, streams, directory)
         purpose = purpose_of(asker, _DEED, Purpose.RIGHT_TO_KNOW)
         seen = [Seen(None, refs[0]), *(Seen(stream, refs[0]) for stream in cases)]
         await self._read_log.record(asker, _DEED.value, purpose, seen)

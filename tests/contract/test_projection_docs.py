@@ -26,7 +26,7 @@ PAGE = (Path(__file__).parent.parent.parent / "docs" / "reference" / "read-model
     encoding="utf-8"
 )
 EXAMPLES = re.findall(r"^\$ (sqlite-utils .*)$", PAGE, re.MULTILINE)
-FILES = ("queue_entries", "agent_states", "case_figures", "case_keeping")
+FILES = ("queue_entries", "agent_states", "case_figures", "case_keeping", "looks", "persons")
 
 
 @pytest.fixture(scope="module")
