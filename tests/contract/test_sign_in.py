@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import httpx
 import pytest
 import structlog
 from access_routes import served as served_routes
@@ -25,9 +26,6 @@ from webdesk.attempts import BOTH_MAX, WINDOW_S
 from webdesk.passwords import Passwords
 from webdesk.services import DemoPerson
 from webdesk.sessions import token_of
-
-if TYPE_CHECKING:
-    import httpx
 
 WRONG = "Användarnamnet eller lösenordet är fel"
 
@@ -348,6 +346,22 @@ async def test_the_demo_signs_in_with_one_click_on_this_machine_alone(house: Web
         "Demo Agent 1"
         not in (await browser(house).get("/sign-in", X_Forwarded_For="192.0.2.7")).text
     )
+
+
+@in_house(demo_people=PEOPLE, hosts=("board.example",))
+async def test_nobody_from_another_machine_is_in_the_demo(house: WebHouse) -> None:
+    await person(house, "demo-agent-1", password=None)
+    for peer, name in (("192.0.2.7", "localhost"), ("127.0.0.1", "board.example"), ("", "::1")):
+        transport = httpx.ASGITransport(house.app, client=(peer, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            headers = {"Host": f"[{name}]" if ":" in name else name}
+            page = await client.get("/sign-in", headers=headers)
+            assert page.status_code == 200
+            assert "Demo Agent 1" not in page.text
+            headers["Origin"] = f"http://{headers['Host']}"
+            form = {"account": "demo-agent-1"}
+            answer = await client.post("/sign-in/demo", data=form, headers=headers)
+            assert answer.status_code == 403, (peer, name)
 
 
 @in_house()
