@@ -25,6 +25,7 @@ from core.taxonomy import read_taxonomy
 from core.vocabulary import case_stream
 from kontaktcenter import processes
 from kontaktcenter.processes import Receipts
+from webdesk.metrics import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -242,6 +243,21 @@ async def test_a_log_that_cannot_be_written_is_asked_again(tmp_path: Path, clock
         receipts = Receipts(node, clock)
         assert await looked(receipts) == 1
         assert len(Centre(node, clock).silences()) == 1
+
+
+@story
+async def test_a_monitor_is_told_how_many_and_never_of_whom(tmp_path: Path, clock: Clock) -> None:
+    async with opened(sqlite_settings(tmp_path, clock=clock)) as node:
+        centre, receipts = Centre(node, clock), Receipts(node, clock)
+        await centre.begin()
+        await centre.hands_over("early")
+        clock.now += 2 * MINUTE
+        await centre.hands_over()
+        await looked(receipts)
+        await looked(receipts)
+        text = Metrics().exposition(None, lag=0, parked=0, clients=0, receipts=receipts).decode()
+        told = [line for line in text.splitlines() if line.startswith("receipts_")]
+        assert told == ["receipts_waiting 2.0", "receipts_overdue 1.0"]
 
 
 @story
