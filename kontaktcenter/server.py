@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from kontaktcenter.config import Config
+    from kontaktcenter.wiring import House
 
 _GRACE_S: Final = 3  # open streams are cut after this
 _TOKEN_FILE: Final = "facts.token"  # noqa: S105 -- a file's name
@@ -67,16 +68,21 @@ async def _serve(config: Config) -> int:
         async with wiring.opened(config, out=terminal) as house:
             token = facts_token(config)
             app = wiring.web_app(house, token, demo_mark.note(config.data))
-            web = WebServer(app, lambda: _announce(config, listener))
+            web = WebServer(app, lambda: _announce(house, listener))
             return await web.run(listener)
 
 
-def _announce(config: Config, listener: socket.socket) -> None:
+def _announce(house: House, listener: socket.socket) -> None:
+    config = house.config
     say(_("The board: {address}").format(address=address_of(config.host, listener)))
     say(_("The data folder: {folder}").format(folder=config.data))
     if config.facts_token is None:
         where = config.facts_token_file or config.data / _TOKEN_FILE
         say(_("The token for facts: {file}").format(file=where))
+    if not house.node.building and not house.accounts().administrators():
+        said = _("Nobody can sign in yet: make an administrator with {command}")
+        made = "kontaktcenter user create NAME --role administrator"
+        say(said.format(command=made))
     say(_("Stop with Ctrl-C."))
 
 
