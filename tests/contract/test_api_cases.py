@@ -182,3 +182,120 @@ async def test_a_protected_persons_texts_have_a_key_of_their_own(house: WebHouse
     assert (await eva.case(path))["title"] == "Skyddad"
     (recorded,) = house.node.load(f"case{path}", protected=True)
     assert recorded.event.title.subject == f"protected/case{path}"  # type: ignore[attr-defined]
+
+
+@in_house()
+async def test_a_link_to_a_case_that_one_may_not_open_is_not_shown(house: WebHouse) -> None:
+    olle = Desk(house, officer("TK"))
+    eva = Desk(house, Asker("eva", (Grant(Role.CASE_OFFICER, "TK", protected=True),)))
+    one, other = await olle.register(), await olle.register()
+    hidden = await eva.register(protected=True)
+    for path in (other, hidden):
+        body = {"other": path.rpartition("/")[2], "kind": "incident"}
+        await eva.did(f"{one}/link", body)
+    seen, whole = await olle.case(one), await eva.case(one)
+    assert seen["links"] == [{"other": f"case{other}", "kind": "incident"}]
+    assert len(whole["links"]) == 2
+    for shown in (seen, await olle.case(f"{one}/events")):
+        assert hidden.rpartition("/")[2] not in str(shown)
+        assert [e["type"] for e in shown["events"]] == ["case.registered", "case.linked"]
+
+
+@pytest.mark.requirement("R13")
+@in_house()
+async def test_an_agent_guides_where_power_is_exercised_and_the_reason_is_told(
+    house: WebHouse,
+) -> None:
+    code = next(
+        code
+        for code, row in sorted(city().rows("case_type").items())
+        if row["authority"] == "TK"
+        and (found := city().case_type(code)) is not None
+        and found.steps[0].stops_the_centre
+    )
+    anna, olle = Desk(house, agent("anna")), Desk(house, officer("TK"))
+    path = await anna.register()
+    await anna.did(f"{path}/categorise", {"case_type": code})
+    stopped = await anna.post(f"{path}/answer", {"text": "Ja, det går bra."})
+    assert (stopped.status_code, stopped.json()["type"]) == (409, f"{PROBLEM}exercise-of-authority")
+    assert stopped.json()["detail"]
+    denied = await anna.post(f"{path}/decide", {"outcome": "bifall"})
+    assert (denied.status_code, denied.json()["type"]) == (403, f"{PROBLEM}not-allowed")
+    await anna.did(f"{path}/guide", {"to": "eservice"})
+    case = await olle.case(path)
+    assert case["chain"][0]["exercise_of_authority"] != "false"
+    assert not any("Ja, det" in str(event) for event in case["events"])
+
+
+@pytest.mark.requirement("R52")
+@in_house()
+async def test_a_program_reads_what_its_scope_says_and_every_look_is_recorded(
+    house: WebHouse,
+) -> None:
+    path = await Desk(house, officer("TK")).register(title="Lampa")
+    reader = Desk(
+        house, Asker("crm", (Grant(Role.PROGRAM, "TK"),), scopes=frozenset({"read_case"}))
+    )
+    assert (await reader.case(path))["title"] == "Lampa"
+    refused = await reader.post(f"{path}/note", {"agent": "anna", "text": "Nej"})
+    assert refused.status_code == 403
+    (look,) = [recorded.event for recorded in house.node.load("look/house")]
+    assert (look.who, look.purpose) == ("crm", "operation")  # type: ignore[attr-defined]
+
+
+@in_house()
+async def test_lists_searches_and_histories_leave_at_an_even_time_with_and_without_hits(
+    house: WebHouse,
+) -> None:
+    waits: list[float] = []
+
+    async def counted(seconds: float) -> None:
+        waits.append(seconds)
+
+    for middleware in house.app.user_middleware:
+        if middleware.cls.__name__ == "EvenTime":  # type: ignore[attr-defined]
+            middleware.kwargs["sleep"] = counted
+    olle = Desk(house, officer("TK"))
+    path = await olle.register(title="Lampa", caller=CALLER)
+    await house.caught_up()
+    asked = [
+        olle.get(""), olle.get("?list=mine"), olle.get("?list=handovers"), olle.get("/counts"),
+        olle.client.post(f"{PATH}/search", json={"text": "lampa"}),
+        olle.client.post(f"{PATH}/search", json={"text": "zqneverwas"}),
+        olle.client.post(f"{PATH}/history", json={"number": CALLER}),
+        olle.client.post(f"{PATH}/history", json={"number": "0700003999"}),
+        olle.client.get("/api/v1/reports/TK/2026-11"),
+        olle.client.get("/api/v1/reports/MF/2026-11"),
+        olle.get("/MF/nosuch"), olle.post("/MF/nosuch/take", {}),
+    ]  # fmt: skip
+    for nth, one in enumerate(asked, start=1):
+        await one
+        assert len(waits) == nth
+    await olle.get(path)
+    assert len(waits) == len(asked), "what is shown as one's own tells nothing by its time"
+
+
+@in_house()
+async def test_a_search_and_a_history_are_looks_with_their_purpose(house: WebHouse) -> None:
+    olle = Desk(house, officer("TK"))
+    path = await olle.register(title="Lampa", caller=CALLER)
+    await house.caught_up()
+    found = await olle.client.post(f"{PATH}/search", json={"text": "lampa"})
+    assert [row["title"] for row in found.json()["rows"]] == ["Lampa"]
+    told = await olle.client.post(f"{PATH}/history", json={"number": "+46 70-000 00 07"})
+    assert [row["case"] for row in told.json()["cases"]] == [path.rpartition("/")[2]]
+    by_case = await olle.client.post(
+        f"{PATH}/history", json={"authority": "TK", "case": path.rpartition("/")[2]}
+    )
+    assert by_case.json() == told.json()
+    looks = [recorded.event for recorded in house.node.load("look/house")]
+    assert [(e.deed, e.case) for e in looks] == [  # type: ignore[attr-defined]
+        ("search_cases", f"case{path}"),
+        ("read_history", None), ("read_history", f"case{path}"),
+        ("read_history", None), ("read_history", f"case{path}"),
+    ]  # fmt: skip
+    refused = await olle.client.post(
+        f"{PATH}/search", json={"text": "lampa"}, headers={"X-Purpose": "curiosity"}
+    )
+    assert refused.status_code == 403
+    assert "Lampa" not in refused.text

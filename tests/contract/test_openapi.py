@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from access_routes import OPEN, ROUTES
 from access_world import TK, World
+from project import ROOT
 from web_house import WebHouse, in_house
 
 from core.personal import Personal
@@ -137,3 +138,26 @@ async def test_another_method_is_a_problem_too(house: WebHouse) -> None:
     answer = await house.as_(TK).put("/api/v1/cases")
     assert answer.status_code == 405
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+@in_house()
+async def test_the_reference_names_every_address_and_every_verb_with_its_fields(
+    house: WebHouse,
+) -> None:
+    page = (ROOT / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
+    told = {word for cell in page.split("`") for word in cell.split()}
+    verbs = {verb.name for verb in VERBS}
+    for _, path, _ in operations(house.app.openapi()):
+        last = path.rpartition("/")[2]
+        assert path in told or last in verbs or f"…/{last}" in told or f"…{_tail(path)}" in told, (
+            path
+        )
+    for verb in VERBS:
+        names = [f for f in verb.body.__struct_fields__ if f != "agent"]
+        (row,) = (line for line in page.splitlines() if line.startswith(f"| `{verb.name}` |"))
+        assert f"`{verb.command.DEED.value}`" in row
+        assert {f"`{name}`" for name in names} <= set(row.replace("?", "").replace(",", "").split())
+
+
+def _tail(path: str) -> str:
+    return path.removeprefix("/api/v1/cases/{authority}/{case}")
