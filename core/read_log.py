@@ -12,7 +12,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from core.commit import Accepted, Draft, Happened, read_log_id
+from core.commit import Accepted, Draft, Fork, Happened, first_of, read_log_id
 from core.errors import KontaktcenterError, Unavailable
 from core.limits import DECISION_ATTEMPTS_MAX, LOOKS_PER_COMMIT_MAX, LOOKS_WAITING_MAX
 from core.looks import End, Look, PersonLookedAt, Seen, beginning, look_hash
@@ -125,8 +125,8 @@ class ChainedReadLog:
             self._commits += 1
             name = f"{self.stream}/{self._session}/{self._commits}"
             draft = Draft(read_log_id(name), name, ACTOR, Origin.DESK, events)
-            answer = await self._port.propose(draft)
-            if isinstance(answer.verdict, Accepted):
+            verdict = (await self._port.propose(draft)).verdict
+            if isinstance(first_of(verdict), Accepted) and not isinstance(verdict, Fork):
                 self._end = end
                 return
         if looks:
