@@ -207,7 +207,8 @@ class _Life:
         receiver = _officer(handed.receiver, dice) if away else officer
         why = {"reason": self._text("Inte vårt.")} if fate == Receipt.RETURNED else {}
         receipt = {"handover": handed.handover, "receipt": fate, **why}
-        yield _Deed(dice.uniform(20, 300), ask.NoteReceipt, receiver, receipt)
+        soon = dice.uniform(10, 50) if away else dice.uniform(30, 300)  # a minute is their limit
+        yield _Deed(soon, ask.NoteReceipt, receiver, receipt)
         if away and fate == Receipt.ACCEPTED:
             yield self._closes(receiver, "safety")
         if away or fate == Receipt.RETURNED:
