@@ -123,8 +123,7 @@ def verify_whole(found: Verification, noted: Mapping[str, End]) -> Verification:
     for stream, end in sorted(noted.items()):
         at = found.ends.get(stream, End(0, "")).n
         if at < end.n:
-            found.faults.append(f"{stream}: {_span(at + 1, end.n)} at its end")
-    found.faults = found.faults[:FAULTS_TOLD_MAX]
+            _fault(found, f"{stream}: {_span(at + 1, end.n)} at its end")
     return found
 
 
@@ -134,18 +133,23 @@ def verify_one(found: Verification, look: Look, noted: Mapping[str, End]) -> Non
     stream, n = look.stream, look.event.n
     last = found.ends.get(stream) or beginning(stream)
     if look.version not in {None, n}:
-        found.faults.append(f"{stream}: look {n} was changed: it stands in place {look.version}")
+        _fault(found, f"{stream}: look {n} was changed: it stands in place {look.version}")
     if n > last.n + 1:
-        found.faults.append(f"{stream}: {_span(last.n + 1, n - 1)}")
+        _fault(found, f"{stream}: {_span(last.n + 1, n - 1)}")
     elif n <= last.n:
-        found.faults.append(f"{stream}: look {n} stands after look {last.n}")
+        _fault(found, f"{stream}: look {n} stands after look {last.n}")
     elif look.event.previous != last.hash:
         which = f"look {n}" if n == 1 else f"look {n - 1} or {n}"
-        found.faults.append(f"{stream}: {which} was changed")
+        _fault(found, f"{stream}: {which} was changed")
     end, wanted = End(n, look_hash(look)), noted.get(stream)
     if wanted is not None and wanted.n == n and wanted != end:
-        found.faults.append(f"{stream}: look {n} is not the one that was noted")
+        _fault(found, f"{stream}: look {n} is not the one that was noted")
     found.ends[stream] = end
+
+
+def _fault(found: Verification, text: str) -> None:
+    if len(found.faults) < FAULTS_TOLD_MAX:
+        found.faults.append(text)
 
 
 def _span(first: int, last: int) -> str:

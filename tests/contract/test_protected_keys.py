@@ -16,7 +16,18 @@ from core.erasure import ErasureDecided
 from core.errors import Unavailable
 from core.eventlog import protecting
 from core.eventlog.secret import load_secret
-from core.personal import ERASED, CitySecret, KeyClosed, Personal, PersonalField, Sealed, unwrap
+from core.personal import (
+    ERASED,
+    CitySecret,
+    DataKey,
+    KeyClosed,
+    Personal,
+    PersonalField,
+    Sealed,
+    is_protected,
+    unwrap,
+    wrap,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -274,3 +285,10 @@ async def test_what_is_recorded_while_older_cases_are_followed_stands(
         await protecting.follow(node.keyring, node._keys, node._indexes, lambda: next(ends))
         assert clear(node) == [None]
         assert clear(node, protected=True) == [NAME]
+
+
+def test_a_nonce_that_looks_like_the_mark_makes_no_key_a_protected_one() -> None:
+    key, city = DataKey("case/TK/1/k", b"k" * 32), CitySecret(bytes(range(32)))
+    wrapped = wrap(key, city, b"protected:xx")
+    assert not is_protected(wrapped)
+    assert key == unwrap(key.id, wrapped, city)
