@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from core import case_commands as ask
 from core.access import Asker, Grant, Role, require
 from core.case_commands import CaseCommand
+from core.case_desk import SAFETY_GROUP
 from core.case_rules import CASES
 from core.cases import CaseHandedOver
 from core.commit import Draft, Happened, Recorded, import_id
@@ -197,7 +198,9 @@ class _Life:
         dice, officer = self._dice, self._officer
         last = steps[-1] if steps else None
         beyond = last is not None and last.level not in {Level.ONE, Level.TWO}
-        group = {"group": last.group} if beyond and last is not None else {}
+        group: dict[str, Any] = {"group": last.group} if beyond and last is not None else {}
+        if group.get("group") == SAFETY_GROUP:
+            group = {"safety": True}
         told = yield _Deed(20, ask.HandOverCase, self._agent, group)
         handed = next((e for e in told if isinstance(e, CaseHandedOver)), None)
         fate = dice.choices(_FATES, _FATES_OF_TEN)[0]
