@@ -7,6 +7,7 @@ alike. No row holds what a person wrote. `now` is the time that something is lat
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,11 +33,16 @@ if TYPE_CHECKING:
     from projections.read_models import ReadModels
 
 MODEL: Final = "case_work"
+_CASE: Final = "case/"
 ROWS_MAX: Final = 200
 REGISTRY_WORDS: Final = ("undecided", "registered", "kept_unregistered")
 LAST_US: Final = 1 << 62  # what has no deadline comes after everything that has one
 
-_SQL_ORDER: Final = f"coalesce(c.due_us, {LAST_US})"
+# No id of a row is in the order, for it goes into the cursor: ids count the cases of all rooms.
+_SQL_ORDER: Final = f"coalesce(c.due_us, {LAST_US}), coalesce(c.registered_us, 0), c.stream"
+_CURSOR: Final = re.compile(
+    r"(-?[0-9]{1,18}|[0-9]{19})\.(-?[0-9]{1,18})\.([^/\s]{1,200}/[^/\s]{1,200})"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +129,11 @@ def work_list(  # noqa: PLR0913 -- what is asked, whose, when and how much
     sights = SQL_LIVE_IN_SIGHT if query.closed is False else SQL_ALL_IN_SIGHT
     params |= {**sight_params(sight), "now": micros(now), "most": most + 1}
     if after is not None:
-        params["after_due"], params["after_id"] = _cursor(after)
-        said.append(f"({_SQL_ORDER}, c.id) > (:after_due, :after_id)")
+        params["after_due"], params["after_at"], params["after_stream"] = _cursor(after)
+        said.append(f"({_SQL_ORDER}) > (:after_due, :after_at, :after_stream)")
     sql = (
         f"{SQL_ROW} WHERE {sights} {''.join(f' AND {one}' for one in said)}"
-        f" ORDER BY {_SQL_ORDER}, c.id LIMIT :most"
+        f" ORDER BY {_SQL_ORDER} LIMIT :most"
     )
     with read_models.snapshot(MODEL) as db:
         found = list(db.query(sql, params))
@@ -137,7 +143,8 @@ def work_list(  # noqa: PLR0913 -- what is asked, whose, when and how much
     if len(found) > most:
         last = page[-1]
         due_us = last["due_us"] if last["due_us"] is not None else LAST_US
-        further = f"{due_us}.{last['id']}"
+        stream = str(last["stream"]).removeprefix(_CASE)
+        further = f"{due_us}.{last['registered_us'] or 0}.{stream}"
     return WorkList(tuple(case_row(row) for row in page), further, as_of)
 
 
@@ -170,13 +177,13 @@ def _conditions(query: WorkQuery) -> tuple[list[str], dict[str, Any]]:
     return said, {name: getattr(query, name) for name in names}
 
 
-def _cursor(text: str) -> tuple[int, int]:
-    due, _dot, number = text.partition(".")
-    if not (due.lstrip("-").isdecimal() and number.isdecimal()) or len(text) > 40:  # noqa: PLR2004
+def _cursor(text: str) -> tuple[int, int, str]:
+    found = _CURSOR.fullmatch(text)
+    if found is None or not abs(int(found[1])) <= LAST_US:
         raise Invalid(
             "after is no page of this list: take it from the answer before", field="after"
         )
-    return int(due), int(number)
+    return int(found[1]), int(found[2]), _CASE + found[3]
 
 
 def my_registered(

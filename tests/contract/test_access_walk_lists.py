@@ -112,3 +112,45 @@ def test_whatever_happens_on_the_other_side_nothing_changes_on_this_one(
         assert {key for key in before if before[key] != after[key]} == set()
 
     walk(tmp_path=tmp_path)
+
+
+@pytest.mark.requirement("R54")
+def test_how_much_happened_on_the_other_side_does_not_show_in_ones_own_rows(tmp_path: Any) -> None:
+    told = []
+    olle = askers()["case_officer-tk"]
+
+    def with_others(others: int) -> None:
+        @in_house()
+        async def walk(house: WebHouse) -> None:
+            world = World(house)
+            for nth in range(3):
+                own = {"authority": "TK", "title": f"vatten {nth}"}
+                answer = await world.client(olle).post(
+                    "/api/v1/cases", json=own, headers={"Idempotency-Key": f"own {nth}"}
+                )
+                assert answer.status_code == 200
+                told.append(answer.content)
+                for _ in range(others):
+                    await world.plant("mf", "MF", MF)
+            await house.caught_up()
+            seen = await everything_asked(world, olle)
+            # A page holds its session's token, and a session is never the same twice.
+            told.append({key: answer for key, answer in seen.items() if b"<!doctype" not in answer})
+            for asked in ("?limit=1", "?limit=2"):
+                page = await world.client(olle).get(f"/api/v1/cases{asked}")
+                following = page.json()["next"]
+                assert following is not None
+                told.append((page.content, following))
+                rest = await world.client(olle).get(
+                    "/api/v1/cases", params={"limit": "2", "after": following}
+                )
+                told.append(rest.content)
+
+        folder = tmp_path / str(others)
+        folder.mkdir()
+        walk(tmp_path=folder)
+
+    with_others(0)
+    half = len(told)
+    with_others(4)
+    assert told[:half] == told[half:]
