@@ -19,7 +19,7 @@ from core.commit import desk_id
 from core.errors import Invalid
 from core.eventlog.product import product_events
 from core.taxonomy import read_taxonomy
-from kontaktcenter import catalogue, wiring
+from kontaktcenter import catalogue, wiring, words
 from kontaktcenter.catalogue_changes import NothingChanged
 from kontaktcenter.config import Config
 from kontaktcenter.dispatch import perform
@@ -65,6 +65,7 @@ class City:
 
 @contextlib.asynccontextmanager
 async def opened(folder: Path, log: str = "memory:", taxonomy: str = "none") -> AsyncIterator[City]:
+    words.choose("en")  # whatever a test before this one chose
     clock = [NOON]
     config = Config(data=folder / "data", log=log, taxonomy=taxonomy)
     async with wiring.opened(config, lambda: clock[0], live=False) as house:
