@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-PROVIDED_BY = {"starlette": "fastapi", "anyio": "fastapi"}  # what comes as a part of another
+PROVIDED_BY = {"starlette": "fastapi", "anyio": "fastapi", "argon2": "argon2-cffi"}  # by its parts
 PINS = (ROOT / "constraints.txt").read_text(encoding="utf-8")
 
 
