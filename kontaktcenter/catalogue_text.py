@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import date
 from typing import TYPE_CHECKING, Final
 
+from core.entry_views import date_of
 from core.sections import SECTIONS, TABLES
 
 if TYPE_CHECKING:
@@ -46,8 +46,9 @@ def _lines(directory: Directory) -> Iterator[str]:
 
 
 def _field(value: object, field: Field | None) -> str:
-    if field is not None and field.kind == "date" and isinstance(value, str):
-        return date.fromisoformat(value).isoformat()
+    day = date_of(value) if field is not None and field.kind == "date" else None
+    if day is not None and day.isoformat() == value:  # else as it was recorded, right or wrong
+        return day.isoformat()
     fields = field.fields if field is not None and field.fields is not None else _NONE
     if isinstance(value, list) and any(isinstance(item, dict) for item in value):
         inner = "".join(f"  {_value(item, fields)},\n" for item in value)
