@@ -50,9 +50,12 @@ def text(stream: str) -> Personal:
 
 
 @st.composite
-def event(draw: st.DrawFn, stream: str, n: int) -> Event:
-    """Anything that may happen to a case, in any order, also what does not fit."""
-    new, some = str(n), str(draw(st.integers(max(0, n - 4), n)))
+def event(draw: st.DrawFn, stream: str, n: int, before: list[int]) -> Event:
+    """Anything that may happen to a case, in any order, also what does not fit.
+
+    What is answered is mostly something that happened to it `before`.
+    """
+    new, some = str(n), str(draw(st.sampled_from([*before[-3:], 99])))
     match draw(st.sampled_from([0, 3, 3, 3, 4, 4, 4, *range(2, 18)])):
         case 0:
             return c.CaseCategorised(
@@ -92,6 +95,9 @@ def event(draw: st.DrawFn, stream: str, n: int) -> Event:
             return c.CaseContactAdded("anna", "phone", caller_ref=draw(st.sampled_from(REFS)))
 
 
+_ASKS = (c.CaseHandedOver, c.ComplaintSent, c.CallbackPromised, c.CaseQuestionAsked)
+
+
 @st.composite
 def histories(draw: st.DrawFn) -> list[Told]:
     """Some cases of several authorities, their events mixed."""
@@ -107,9 +113,12 @@ def histories(draw: st.DrawFn) -> list[Told]:
                 [False, False, True])),
         )  # fmt: skip
         told.append((stream, first, NOW))
-    for n in range(draw(st.integers(0, 30))):
+    before: dict[str, list[int]] = {stream: [] for stream in streams}
+    for n in range(draw(st.integers(0, 40))):
         stream = draw(st.sampled_from(streams[:3]))
-        happened = draw(event(stream, n))
+        happened = draw(event(stream, n, before[stream]))
+        if isinstance(happened, _ASKS):
+            before[stream].append(n)
         told.append((stream, happened, NOW + timedelta(seconds=n + 1)))
     return told
 
