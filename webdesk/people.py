@@ -99,7 +99,11 @@ class PeopleDesk:
             made_at=self._clock().isoformat(),
             made_by=asker.id,
             number=number.strip(),
-            authorities=sorted(rooms(asker, _DEED, directory)),
+            authorities={
+                code: found.name
+                for code in sorted(rooms(asker, _DEED, directory))
+                if (found := directory.authority(code)) is not None
+            },
             cases=[
                 self._case(stream, *found, person, masked, directory)
                 for stream, found in cases.items()

@@ -49,13 +49,16 @@ class PersonLook(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Everything(msgspec.Struct, forbid_unknown_fields=True):
-    """All about one person in the rooms of `authorities`; `masked` counts what was masked, why."""
+    """All about one person in the rooms of `authorities` (names by their codes).
+
+    `masked` counts what was masked, by why.
+    """
 
     schema: str
     made_at: str
     made_by: str
     number: str
-    authorities: list[str]
+    authorities: dict[str, str]
     cases: list[PersonCase]
     calls: list[PersonCall]
     looks: list[PersonLook]
