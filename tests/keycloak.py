@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -131,3 +132,26 @@ def _wait(running: subprocess.Popen[bytes], issuer: str, log: Path) -> None:
             pass
         time.sleep(0.5)
     raise AssertionError(log.read_text()[-3_000:])
+
+
+@contextmanager
+def shared(pristine: Path, folder: Path) -> Iterator[Keycloak]:
+    """One for all workers of a test run: the first starts it, the last stops it.
+
+    `folder` is the workers' common one.
+    """
+    room = folder / "keycloak-shared"
+    room.mkdir(exist_ok=True)
+    told = room / "issuer"
+    with (room / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if told.exists():
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            yield Keycloak(told.read_text(encoding="utf-8"), room / "keycloak.log")
+            return
+        with keycloak(pristine, room) as found:
+            told.write_text(found.issuer, encoding="utf-8")
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            yield found
+            fcntl.flock(lock, fcntl.LOCK_EX)  # until nobody else uses it
+            told.unlink()

@@ -116,6 +116,7 @@ class SignInPages:
         if signed_in is not None:
             _own_form(form, signed_in)
         self._end(request)
+        _LOG.info("sign_out")
         answer = _go(f"{SIGN_IN}?out=1{_lang(form)}")
         answer.headers.append("Set-Cookie", no_cookie_header())
         return answer

@@ -227,6 +227,18 @@ async def test_a_trusted_proxy_says_who_asks(house: WebHouse) -> None:
         assert answer.status_code == status, said
 
 
+@in_house(trusted_proxies=("127.0.0.1",))
+async def test_a_network_of_ipv6_is_one_address(house: WebHouse) -> None:
+    await person(house)
+    statuses = []
+    for address in (*(f"2001:db8::{n}" for n in range(6)), "2001:db8:0:1::1", "::ffff:192.0.2.1"):
+        answer = await browser(house).post(
+            "/sign-in", {"account": "anna", "password": "wrong-42-wrong"}, X_Forwarded_For=address
+        )
+        statuses.append(answer.status_code)
+    assert statuses == [401] * 5 + [429, 401, 401]
+
+
 @in_house()
 async def test_the_emergency_account_alarms(house: WebHouse) -> None:
     await person(house, "break-glass", break_glass=True)

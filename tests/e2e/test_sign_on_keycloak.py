@@ -32,7 +32,9 @@ def realm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[provider.Keycloa
     home, why = provider.home()
     if home is None:
         pytest.skip(f"no Keycloak here ({why}): the tests of OpenID Connect are SKIPPED")
-    with provider.keycloak(home, tmp_path_factory.mktemp("keycloak")) as found:
+    base = tmp_path_factory.getbasetemp()
+    common = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with provider.shared(home, common) as found:
         yield found
 
 
