@@ -20,7 +20,6 @@ from webdesk import (
     facts,
     health,
     looks,
-    oidc_pages,
     pages,
     people,
     privacy,
@@ -35,7 +34,6 @@ from webdesk.even_time import EvenTime
 from webdesk.guards import Guards
 from webdesk.live import LiveFeed
 from webdesk.metrics import Metrics
-from webdesk.oidc import Provider
 from webdesk.passwords import Passwords
 from webdesk.sign_in_desk import SignInDesk
 from webdesk.who import WhoIs
@@ -74,7 +72,9 @@ def _include_pages(app: FastAPI, services: Services, feed: LiveFeed) -> None:
     signing_in = sign_in.SignInPages(services, desk, who_is, templates)
     app.include_router(sign_in.router(signing_in))
     if services.sign_on is not None:
-        provider = Provider(services.sign_on, services.clock, services.entropy)
+        from webdesk import oidc, oidc_pages  # noqa: PLC0415 -- a tenth of the start, if needed
+
+        provider = oidc.Provider(services.sign_on, services.clock, services.entropy)
         app.include_router(oidc_pages.router(oidc_pages.OidcPages(services, provider, signing_in)))
     app.include_router(pages.router(services, feed, app.openapi, who_is, templates))
 
