@@ -132,7 +132,7 @@ def test_how_much_happened_on_the_other_side_does_not_show_in_ones_own_rows(tmp_
                 told.append(answer.content)
                 for _ in range(others):
                     await world.plant("mf", "MF", MF)
-            await house.caught_up()
+                await house.caught_up()  # in between, as the read models of a real day
             seen = await everything_asked(world, olle)
             # A page holds its session's token, and a session is never the same twice.
             told.append({key: answer for key, answer in seen.items() if b"<!doctype" not in answer})
