@@ -166,3 +166,10 @@ def test_whatever_the_environment_says_of_a_real_log_the_demo_has_its_own(tmp_pa
 
     assert not real.exists()
     assert (tmp_path / "kontaktcenter-demo" / "log.db").is_file()
+
+
+def test_the_demo_is_for_this_machine_alone(tmp_path: Path) -> None:
+    refused = kc(tmp_path, "demo", "--data", tmp_path / "data", code=2, KC_HOST="0.0.0.0")
+
+    assert "can be reached by others" in refused.stderr
+    assert not (tmp_path / "data").exists()
