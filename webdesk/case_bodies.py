@@ -27,6 +27,8 @@ __all__ = ["NOT_VERBS", "REGISTER", "VERBS", "Verb"]
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_CHARS_MAX)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=TEXT_CHARS_MAX)]
+# A call's stream and nothing else: what is not sealed must not take in a number by mistake.
+_Contact = Annotated[str, msgspec.Meta(pattern="^call/[^/]+/.+$", max_length=NAME_CHARS_MAX)]
 _Names = Annotated[tuple[Name, ...], msgspec.Meta(max_length=COMMAND_ITEMS_MAX)]
 _Whole = Annotated[int, msgspec.Meta(ge=0, le=NUMBER_MAX)]
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -72,6 +74,7 @@ _WORDS: Final[Mapping[str, Any]] = {
     "LinkCases.kind": _words(*(kind.value for kind in LinkKind)),
     "AskQuestion.to": _words("caller", "centre"),
     "DecideRegistry.outcome": _words("registered", "kept_unregistered"),
+    "contact": _Contact,
     "title": Name,
     "PromiseCallback.number": Name,
 }
