@@ -86,13 +86,17 @@ class Keyring:
     def for_subject(self, subject: str, occurred_at: datetime | None = None) -> DataKey:
         """The key to seal with; `ensure` came first, and nothing was awaited since.
 
+        An erasure, which has a thread of its own, may have taken it all the same: then it is had
+        again, and what the erasure says holds. Raises: Unavailable, Corrupt.
         What occurred before the subject's erasure was decided, and arrives only now, is sealed with
         a key that nobody keeps: it is as erased as what was here in time.
         """
+        while (key := self._by_subject.get(subject)) is None:
+            self.ensure((subject,))
         decided = self._decided.get(subject)
         if decided is not None and occurred_at is not None and occurred_at <= decided:
             return DataKey(tombstone_of(subject), self._entropy(32))
-        return self._by_subject[subject]
+        return key
 
     def by_id(self, key_id: str, *, protected: bool = False) -> DataKey | None:
         """The key to open with, None where it was erased.

@@ -16,6 +16,7 @@ from core.calls import CallQueued
 from core.cases import CaseNoted
 from core.commit import Accepted, Draft, Happened
 from core.erasure import ErasureDecided, erasure_stream
+from core.eventlog.keyring import Keyring
 from core.eventlog.keys import SqliteKeys
 from core.eventlog.verify import rebuild
 from core.personal import ERASED, Personal
@@ -264,3 +265,18 @@ async def test_a_file_of_keys_from_before_decisions_were_kept_follows_the_log_an
     async with opened(settings_of(tmp_path)) as node:
         await node.propose(late(subject, 1, T0))
         assert noted(node, 1) is ERASED
+
+
+def test_an_erasure_between_having_a_key_and_using_it_holds(tmp_path: Path) -> None:
+    """It has a thread of its own: the key that was just there is gone."""
+    book = SqliteKeys(tmp_path / "keys.db")
+    ring = Keyring(book, SECRET)
+    ring.ensure(["case/TK/1"])
+    before = ring.for_subject("case/TK/1", T0)
+    ring.erase({"case/TK/1": LATE}, 1)
+    late, new = (ring.for_subject("case/TK/1", at) for at in (T0, LATE + timedelta(seconds=1)))
+    assert ring.is_erased(before.id)
+    assert ring.is_erased(late.id)
+    assert not ring.is_erased(new.id)
+    assert ring.by_id(new.id) == new
+    book.close()
