@@ -100,26 +100,29 @@ def write_manifest(folder: Path, content: Mapping[str, object]) -> None:
     _to_disk(manifest)
 
 
-def copy_attachments(source: Path, target: Path) -> int:
-    """Copy the sealed files of cases; how many. One that an erasure removes meanwhile is left out.
+def copy_attachments(source: Path, target: Path) -> tuple[int, list[str]]:
+    """Copy the sealed files of cases; how many, and the addresses of those that are damaged.
 
-    Raises: Corrupt where one is not as it was written.
+    One that an erasure removes meanwhile is left out; so is one that is not as it was written.
     """
     files, copies = Attachments(source), Attachments(target)
-    copied = 0
+    copied, damaged = 0, []
     for address in list(files.addresses()):
         path = copies.path(address)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             shutil.copyfile(files.path(address), path)
+            copies.verify(address)
         except FileNotFoundError:
             path.unlink(missing_ok=True)
-            continue
-        path.chmod(0o600)
-        _to_disk(path)
-        copies.verify(address)
-        copied += 1
-    return copied
+        except Corrupt:
+            path.unlink()
+            damaged.append(address)
+        else:
+            path.chmod(0o600)
+            _to_disk(path)
+            copied += 1
+    return copied, damaged
 
 
 def _sha256(path: Path) -> str:
@@ -258,7 +261,7 @@ def restore(
         shutil.copyfile(source, target / name)
         (target / name).chmod(0o600)
         _to_disk(target / name)
-    copied = copy_attachments(folder / ATTACHMENTS, target / ATTACHMENTS)
+    copied, _damaged = copy_attachments(folder / ATTACHMENTS, target / ATTACHMENTS)
     if config.master_key_file is None:
         copy_secret(kept, target / SECRET)
     beside = kept.with_name(PROTECTED)

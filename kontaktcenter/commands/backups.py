@@ -57,9 +57,14 @@ async def _create(  # noqa: PLR0913 -- where from, where to, and how
     # holds every key that the earlier copy of the log needs.
     await asyncio.to_thread(backup.copy_database, path, to / backup.LOG)
     # The files before the keys: one that an erasure removes in between has lost its key there too.
-    files = await asyncio.to_thread(
+    files, damaged = await asyncio.to_thread(
         backup.copy_attachments, house.config.data / backup.ATTACHMENTS, to / backup.ATTACHMENTS
     )
+    for address in damaged:
+        said = _(
+            "the file {address} of a case is damaged and was left out: look in an older backup"
+        )
+        await out.warn(said.format(address=address))
     await asyncio.to_thread(
         backup.copy_database, path.with_name(backup.KEYS), keys_to / backup.KEYS
     )
@@ -88,5 +93,6 @@ async def _create(  # noqa: PLR0913 -- where from, where to, and how
         "keys": str(keys_to),
         "secret_included": included,
         "attachments": files,
+        "damaged": damaged,
         "shards": shards,
     }

@@ -13,7 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from core.errors import Unavailable
+from core.errors import Corrupt, Unavailable
+from core.eventlog.attachments import AttachmentGone
 from core.limits import MIB
 from kontaktcenter import local_socket
 from kontaktcenter.config import foreign
@@ -21,7 +22,7 @@ from kontaktcenter.dispatch import send
 from kontaktcenter.edge import Exit, told
 from kontaktcenter.out import Silent
 from kontaktcenter.wiring import House, log_path, real_clock
-from kontaktcenter.words import _
+from kontaktcenter.words import _, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,6 +37,7 @@ _PACKAGES: Final = ("core", "projections", "telephony", "webdesk", "fallback_tui
 _FREE_WARN_BYTES: Final = 2_048 * MIB
 _FREE_FAIL_BYTES: Final = 200 * MIB
 _CLOCK_SLACK: Final = timedelta(seconds=5)
+_READ_BYTES: Final = 1_024 * MIB  # of the files of cases: some seconds
 _OTHERS: Final = 0o077
 
 
@@ -167,6 +169,7 @@ async def doctor(house: House, _args: Mapping[str, object], _out: Out) -> dict[s
         await asyncio.to_thread(house.catch_up)
     checks = [*_shards(house), _secret(house), _protected(house)]
     checks += await asyncio.to_thread(lambda: list(_read_models(house)))
+    checks.append(await asyncio.to_thread(_attachments, house))
     checks.append(await asyncio.to_thread(_clock, house))
     return {"checks": [asdict(check) for check in checks]}
 
@@ -235,6 +238,31 @@ def _read_models(house: House) -> Iterator[Check]:
             yield Check(f"read model {name}", WARN, found, do.format(n=status.parked, name=name))
         else:
             yield Check(f"read model {name}", OK, found)
+
+
+def _attachments(house: House) -> Check:
+    """The files of cases against their addresses; beyond `_READ_BYTES` their beginnings alone.
+
+    A backup reads them all.
+    """
+    files = house.privacy.around.store
+    found, damaged, left = 0, [], _READ_BYTES
+    for address in files.addresses():
+        try:
+            files.head(address)
+            if left > 0:
+                left -= files.path(address).stat().st_size
+                files.verify(address)
+        except (AttachmentGone, FileNotFoundError):  # an erasure was faster
+            continue
+        except Corrupt:
+            damaged.append(address)
+        found += 1
+    said = plural("{n} file", "{n} files", found)
+    if damaged:
+        do = _("Damaged: {files}. Put them back from a backup's folder attachments.")
+        return Check("files of cases", FAIL, said, do.format(files=", ".join(damaged)))
+    return Check("files of cases", OK, said)
 
 
 def _clock(house: House) -> Check:

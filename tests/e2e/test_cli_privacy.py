@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -110,3 +111,21 @@ def test_retention_proposes_nothing_where_there_are_no_rules(home: Path) -> None
     assert kc_json(home, "retention", "propose", *where) == {"proposals": []}
     decide = ("retention", "decide", *WHY, *where)
     assert "nothing is due" in kc(home, *decide, code=1).stderr
+
+
+def test_a_damaged_file_is_told_of_and_does_not_keep_the_rest_from_a_backup(
+    home: Path, tmp_path: Path
+) -> None:
+    data = shutil.copytree(home / "data", tmp_path / "data", symlinks=True)
+    (file,) = [p for p in (data / "attachments").rglob("*") if p.is_file()]
+    checked = json.loads(kc(tmp_path, "doctor", "--data", data, "--json", code=None).stdout)[
+        "checks"
+    ]
+    assert ("files of cases", "ok") in {(c["name"], c["state"]) for c in checked}
+    file.write_bytes(file.read_bytes()[:-1])
+    told = kc_json(tmp_path, "doctor", "--data", data, code=1)["checks"]
+    assert ("files of cases", "fail") in {(c["name"], c["state"]) for c in told}
+    args = ("backup", "create", tmp_path / "log", "--keys-to", tmp_path / "keys", "--data", data)
+    made = kc_json(tmp_path, *args)
+    assert (made["attachments"], made["damaged"]) == (0, [file.name])
+    kc(tmp_path, "backup", "verify", tmp_path / "log", "--keys", tmp_path / "keys")
