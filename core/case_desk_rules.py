@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from core import case_border as border
 from core import cases
+from core.case_asking import case_number
 from core.case_refusals import (
     ArticleNotForLevel,
     ArticleOfAnother,
@@ -70,7 +71,7 @@ def unless_just_so(state: CaseState, event: Event) -> Sequence[Event]:
 # --- the contact ----------------------------------------------------------------------------------
 def register(state: CaseState, command: RegisterCase) -> Sequence[Event]:
     """See `RegisterCase`."""
-    number = command.number or f"{command.authority}-{command.case[:8].upper()}"
+    number = command.number or case_number(command.authority, command.case)
     if state.number is not None:
         if (state.number, state.contact) == (number, command.contact):
             return []

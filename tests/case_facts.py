@@ -7,6 +7,7 @@ from uuid import UUID
 
 from given import ID, T0, S, agent, city
 
+from core.case_asking import case_number
 from core.cases import CaseCategorised, CaseClosed, CaseRegistered
 from core.personal import Personal
 
@@ -19,7 +20,7 @@ TEXT = Personal("Kärlet står kvar.", STREAM)
 ANNA = agent("anna")  # level 1, waste (TK)
 BO = agent("bo", level=2)
 ID_2 = UUID("00000000-0000-4000-8000-000000000002")
-REGISTERED = CaseRegistered("TK-5F0E6C1A", "TK", "anna", "phone", "call/desk/1")
+REGISTERED = CaseRegistered(case_number("TK", CASE), "TK", "anna", "phone", "call/desk/1")
 CLOSED = CaseClosed("solved", "anna")
 
 
@@ -39,7 +40,8 @@ def asked(by: Asker = ANNA, authority: str = "TK", id: UUID = ID, **fields: Any)
 
 def registered(authority: str = "TK", agent: str = "anna") -> CaseRegistered:
     """The case in the room of an authority."""
-    return CaseRegistered(f"{authority}-5F0E6C1A", authority, agent, "phone", "call/desk/1")
+    number = case_number(authority, CASE)
+    return CaseRegistered(number, authority, agent, "phone", "call/desk/1")
 
 
 def typed(case_type: str, *, complaint: bool = False) -> CaseCategorised:

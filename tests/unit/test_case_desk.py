@@ -89,7 +89,7 @@ def test_nobody_does_a_thing_in_somebody_elses_name() -> None:
     given(CASES).when(command).then_refused(Invalid, "somebody else")
     program = Asker("webb", (Grant(Role.PROGRAM, "TK"),))
     registers = RegisterCase(**{**asked(program), "agent": "anna"})
-    expected = CaseRegistered("TK-5F0E6C1A", "TK", "anna", "phone")
+    expected = CaseRegistered(REGISTERED.number, "TK", "anna", "phone")
     given(CASES).when(registers).then(expected)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from given import ID, T0, city, folded, given
 
+from core.case_asking import case_number
 from core.case_commands import (
     AuthorityExcluded,
     AuthorityUnknown,
@@ -33,7 +35,7 @@ TITLE = Personal("Trasig lampa vid porten", "caller/1")
 ASKED: dict[str, Any] = {
     "id": ID, "now": T0, "actor": ANNA, "authority": "TK", "case": CASE, "agent": ANNA,
 }  # fmt: skip
-REGISTERED = CaseRegistered("TK-5F0E6C1A", "TK", ANNA, "phone", "call/desk/1", TITLE)
+REGISTERED = CaseRegistered("TK-5MN5W-SGQJD", "TK", ANNA, "phone", "call/desk/1", TITLE)
 BY_DEC_3 = datetime(2026, 12, 3, 15, 0, tzinfo=UTC)  # 80 h of 9 a day from Sunday: 8 days and 8 h
 BY_NOV_25 = datetime(2026, 11, 25, 13, 0, tzinfo=UTC)  # 24 h: Monday, Tuesday and 6 h
 CATEGORISED = CaseCategorised("TK-TRP-01", ANNA, type_version=1, due_at=BY_DEC_3, step=0)
@@ -154,7 +156,7 @@ def test_closing_a_closed_case_the_same_way_does_nothing() -> None:
 def test_facts_that_do_not_fit_are_taken_and_marked() -> None:
     other = CaseRegistered("TK-2", "TK", "bo", "phone")
     state = folded(CASES, REGISTERED, other, CLOSED, CATEGORISED, CLOSED)
-    assert state.number == "TK-5F0E6C1A"
+    assert state.number == "TK-5MN5W-SGQJD"
     assert [c.why for c in state.contradictions] == [
         "registered again as TK-2",
         "closed without a type",
@@ -162,3 +164,9 @@ def test_facts_that_do_not_fit_are_taken_and_marked() -> None:
         "closed after it was closed",
     ]
     assert "before it was registered" in folded(CASES, CATEGORISED).contradictions[0].why
+
+
+def test_numbers_that_are_told_are_easily_said_and_do_not_meet() -> None:
+    numbers = {case_number("TK", f"{n:016x}") for n in range(100_000)}
+    assert len(numbers) == 100_000
+    assert all(re.fullmatch(r"TK(-[0-9A-HJKMNP-TV-Z]{5}){2}", number) for number in numbers)
