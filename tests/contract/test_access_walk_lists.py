@@ -116,7 +116,7 @@ def test_whatever_happens_on_the_other_side_nothing_changes_on_this_one(
 
 @pytest.mark.requirement("R54")
 def test_how_much_happened_on_the_other_side_does_not_show_in_ones_own_rows(tmp_path: Any) -> None:
-    told = []
+    told: list[Any] = []
     olle = askers()["case_officer-tk"]
 
     def with_others(others: int) -> None:
