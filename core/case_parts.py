@@ -85,3 +85,4 @@ class Callback:
     officer: str | None = None
     kept: bool = False
     reached: bool = False
+    agent: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from core import case_commands as ask
@@ -37,8 +38,18 @@ def decide(state: CaseState, command: Command, directory: Directory) -> Sequence
 
 
 def place(state: CaseState, command: Command) -> Place:
-    """Where the command is done; a case that is not there yet is in the room that it names."""
-    return command.place if state.number is None else state.place
+    """Where the command is done; a case that is not there yet is in the room that it names.
+
+    Who promised to call back may say that it was done, also where somebody else has taken the case
+    over since: it is that person's own, as a case is that one registered, and shows nothing.
+    """
+    if state.number is None:
+        return command.place
+    if isinstance(command, ask.KeepCallback):
+        promise = state.callbacks.get(command.promise)
+        if promise is not None and command.asker.id in {promise.agent, promise.officer}:
+            return replace(state.place, registered_by=command.asker.id)
+    return state.place
 
 
 _BY_CATALOGUE: Final[Mapping[type[Any], Callable[..., Sequence[Event]]]] = {

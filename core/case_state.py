@@ -279,7 +279,9 @@ def _beside(state: CaseState, event: Event) -> _Found:
         case cases.CallbackPromised() if event.promise in state.callbacks:
             why = "promised again under one id"
         case cases.CallbackPromised():
-            promise = Callback(event.promise, event.promised_at, event.group, event.officer)
+            promise = Callback(
+                event.promise, event.promised_at, event.group, event.officer, agent=event.agent
+            )
             after = replace(state, callbacks={**state.callbacks, event.promise: promise})
         case cases.CallbackKept():
             promised = state.callbacks.get(event.promise)

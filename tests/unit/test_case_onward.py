@@ -19,6 +19,7 @@ from case_facts import (
 )
 from given import ID, T0, S, agent, city, folded, given, officer
 
+from core.access import Verdict, verdict
 from core.case_commands import (
     AuthorityExcluded,
     AuthorityUnknown,
@@ -37,6 +38,7 @@ from core.case_commands import (
     NoComplaintSystem,
     NoSafetyCentre,
     NotAComplaint,
+    NoteCase,
     PromiseCallback,
     SendComplaint,
     UnlinkCases,
@@ -298,6 +300,18 @@ def test_a_promise_is_kept_and_who_was_not_reached_is_called_again() -> None:
     not_now = KeepCallback(**asked(promise=H))
     given(CASES, *before, reached).when(not_now).then_refused(CallbackIsKept)
     given(CASES, *before).when(KeepCallback(**asked(promise="p"))).then_refused(CallbackUnknown)
+
+
+@pytest.mark.requirement("R16")
+def test_who_promised_tells_of_the_call_although_the_owner_has_taken_the_case_over() -> None:
+    state = folded(CASES, REGISTERED, PROMISED, CaseTaken("olle"))
+    far = agent("anna", "tnh_fritid")  # opens IDR's cases, not TK's
+    kept, noted = KeepCallback(**asked(far, promise=H)), NoteCase(**asked(far, text=TEXT))
+    assert verdict(far, kept.DEED, CASES.place(state, kept), city()) is Verdict.ALLOWED
+    assert verdict(far, noted.DEED, CASES.place(state, noted), city()) is Verdict.HIDDEN
+    bo = agent("bo", "tnh_fritid")
+    others = KeepCallback(**asked(bo, promise=H))
+    assert verdict(bo, others.DEED, CASES.place(state, others), city()) is Verdict.HIDDEN
 
 
 # --- links ----------------------------------------------------------------------------------------
