@@ -13,6 +13,11 @@ _DIGITS_MAX: Final = 15
 _BETWEEN: Final = re.compile(r"[\s\-–./()]")
 
 
+def without_spaces(number: str) -> str:
+    """A number as an exchange keeps it: without what people set between the digits."""
+    return _BETWEEN.sub("", number.strip())
+
+
 def ways_to_write(number: str) -> tuple[str, ...]:
     """All ways in which sources write `number`: as given, without spaces, with and without 46.
 
@@ -20,7 +25,7 @@ def ways_to_write(number: str) -> tuple[str, ...]:
     Raises: Invalid where it is no telephone number; it is not repeated.
     """
     given = number.strip()
-    plain = _BETWEEN.sub("", given)
+    plain = without_spaces(given)
     digits = plain.removeprefix("+")
     if not digits.isascii() or not digits.isdigit():
         raise Invalid("number is digits, with + before the country's", field="number")

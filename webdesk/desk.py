@@ -17,6 +17,7 @@ from core.application import Application, IdUsedBefore
 from core.commit import desk_id, first_of
 from core.errors import Invalid
 from core.personal import Personal
+from core.persons import without_spaces
 from webdesk import answers
 from webdesk.bodies import decode, read_body
 from webdesk.gate import Gate
@@ -134,7 +135,7 @@ class CommandsDesk:
 
     def caller_ref(self, number: str | None) -> str | None:
         """The keyed hash of a caller's number; None where there is none."""
-        return self._services.node.caller_ref(number) if number else None
+        return self._services.node.caller_ref(without_spaces(number)) if number else None
 
 
 def expected_version(request: Request) -> int | None:

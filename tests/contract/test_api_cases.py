@@ -299,3 +299,11 @@ async def test_a_search_and_a_history_are_looks_with_their_purpose(house: WebHou
     )
     assert refused.status_code == 403
     assert "Lampa" not in refused.text
+
+
+@in_house()
+async def test_a_number_with_spaces_is_the_callers_that_the_exchange_knows(house: WebHouse) -> None:
+    anna = Desk(house, agent("anna"))
+    path = await anna.register(caller="070-000 00 07")
+    registered = house.node.load(f"case{path}")[0].event
+    assert registered.caller_ref == house.node.caller_ref(CALLER)  # type: ignore[attr-defined]
