@@ -11,8 +11,9 @@ from typing import Final
 
 from core.entry_views import minutes_of, texts_of
 from core.sections import KNOWN_WORDS, SECTIONS
-from core.shapes import Place, meant, referring, shown
+from core.shapes import ID_CHARS_MAX, Place, meant, referring, shown
 
+MEANT_MAX: Final = 200  # so many unknown references are looked for among the known; it takes time
 Rows = Mapping[str, Mapping[str, Mapping[str, object]]]  # by section and key
 
 
@@ -44,6 +45,7 @@ def _references(rows: Rows) -> Iterator[Fault]:
     """What is referred to is there, and a word is one of its enumeration."""
     enums = {name: words_of(rows, name) for name in {*_of(rows, "enums"), *KNOWN_WORDS}}
     known = {name: frozenset(_of(rows, name)) for name in SECTIONS}
+    told = 0
     for section, shape in SECTIONS.items():
         for key, row in _of(rows, section).items():
             for place, value, field in referring(row, shape.fields):
@@ -55,8 +57,12 @@ def _references(rows: Rows) -> Iterator[Fault]:
                         yield Fault(section, key, place, why)
                 elif value not in field.also and not any(value in known[n] for n in field.refers):
                     wanted = " or ".join(field.refers)
-                    close = meant(value, frozenset().union(*(known[n] for n in field.refers)))
-                    yield Fault(section, key, place, f"{said}: no {wanted} {value}{close}")
+                    told += 1
+                    among = frozenset().union(*(known[n] for n in field.refers))
+                    close = meant(value, among) if told <= MEANT_MAX else ""
+                    yield Fault(
+                        section, key, place, f"{said}: no {wanted} {value[:ID_CHARS_MAX]}{close}"
+                    )
 
 
 def words_of(rows: Rows, enum: str) -> frozenset[str]:
@@ -136,20 +142,23 @@ def _overflows(rows: Rows) -> Iterator[Fault]:
 
 
 def _rounds(ways: Mapping[str, list[str]]) -> Iterator[tuple[str, list[str]]]:
-    """For each ring one of its members, with the way round."""
-    told: set[str] = set()
+    """For each ring that is met its first member, with the way round. In one pass over all ways."""
+    done: set[str] = set()
     for start in ways:
-        left = [[start]]
-        seen: set[str] = set()
-        while left:
-            way = left.pop()
-            for target in ways.get(way[-1], []):
-                if target == start and start not in told:
-                    told.update(way)
-                    yield start, [*way, start]
-                elif target not in seen:
-                    seen.add(target)
-                    left.append([*way, target])
+        way, left = [start], [iter(ways[start])]
+        on_way = {start: 0}
+        while left and start not in done:
+            target = next(left[-1], None)
+            if target is None:
+                done.add(way[-1])
+                on_way.pop(way.pop())
+                left.pop()
+            elif target in on_way:
+                yield target, [*way[on_way[target] :], target]
+            elif target in ways and target not in done:
+                on_way[target] = len(way)
+                way.append(target)
+                left.append(iter(ways[target]))
 
 
 def _authorities(rows: Rows) -> Iterator[Fault]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 
 from core.limits import NAME_CHARS_MAX, NUMBER_MAX, TEXT_CHARS_MAX
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 ITEMS_MAX: Final = 500  # in one list of a row; the longest of a city has some tens
 DEPTH_MAX: Final = 8  # tables within tables of a label
+MEANT_AMONG_MAX: Final = 1_000  # words that one may have been meant for; to compare takes time
 ID_CHARS_MAX: Final = 100  # a stream's name holds section and key with room to spare
 _ID: Final = re.compile(r"[^\W_][\w .+:-]*")
 _TIME: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00")
@@ -250,7 +252,13 @@ def meant(
     word: str, known: Mapping[str, object] | frozenset[str], *, list_all: bool = False
 ) -> str:
     """`; did you mean "x"?`, or the words that there are, or nothing."""
-    close = get_close_matches(word, known, n=1, cutoff=0.7)
-    if close:
-        return f"; did you mean {close[0]}?"
+    close = _close(word, frozenset(known)) if len(known) <= MEANT_AMONG_MAX else None
+    if close is not None:
+        return f"; did you mean {close}?"
     return f"; it may be {', '.join(sorted(known))}" if list_all else ""
+
+
+@lru_cache(maxsize=1024)
+def _close(word: str, known: frozenset[str]) -> str | None:
+    found = get_close_matches(word[:ID_CHARS_MAX], sorted(known), n=1, cutoff=0.7)
+    return found[0] if found else None

@@ -36,7 +36,7 @@ __all__ = [
     "read_taxonomy",
 ]  # fmt: skip
 
-BYTES_MAX: Final = 16 * 1024 * 1024  # a city's catalogue is a twentieth of it
+BYTES_MAX: Final = 4 * 1024 * 1024  # a city's catalogue is a twentieth of it
 FAULTS_TOLD_MAX: Final = 1_000  # more is not a catalogue with faults but another file
 _SCHEMA: Final = 1  # of taxonomy files that this program reads
 _IMPORT: Final = "taxonomy"

@@ -6,6 +6,7 @@ proposes the rest. With `as` it is done with an account's own rights, and record
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -53,20 +54,21 @@ async def import_file(house: House, args: Mapping[str, object], out: Out) -> dic
     Raises: Invalid, listing every fault of the file; NothingChanged, listing every refusal.
     """
     await house.node.settle()
-    text = catalogue.text_of(str(args["file"]))
+    text = await asyncio.to_thread(catalogue.text_of, str(args["file"]))
     if not catalogue.begun(house.node):
         n = await catalogue.first_import(house.node, text, house.clock())
         return {"first": True, "changed": n, "proposed": 0, "waiting": 0, "withdrawn": 0}
     directory = house.directory()
     missing = args.get("withdraw_missing") is True
-    entries = read_entries(text, directory, replacing=missing)
+    entries = await asyncio.to_thread(read_entries, text, directory, replacing=missing)
     return await _bring_in(house, args, out, entries, withdraw_missing=missing)
 
 
 async def import_lathundar(house: House, args: Mapping[str, object], out: Out) -> dict[str, object]:
     """Bring a folder's lathundar in, by the rules of changes. Raises: Invalid, as `import_file`."""
     await house.node.settle()
-    entries = read_lathundar(Path(str(args["folder"])), house.directory())
+    folder = Path(str(args["folder"]))
+    entries = await asyncio.to_thread(read_lathundar, folder, house.directory())
     return await _bring_in(house, args, out, entries)
 
 
@@ -118,8 +120,8 @@ async def diff(house: House, args: Mapping[str, object], _out: Out) -> dict[str,
     await house.node.settle()
     directory, terms = house.directory(), _terms(args)
     missing = args.get("withdraw_missing") is True
-    text = catalogue.text_of(str(args["file"]))
-    entries = read_entries(text, directory, replacing=missing)
+    text = await asyncio.to_thread(catalogue.text_of, str(args["file"]))
+    entries = await asyncio.to_thread(read_entries, text, directory, replacing=missing)
     found = differences(entries, directory, terms, withdraw_missing=missing)
     return {"differences": [_shown(one) for one in found]}
 
@@ -155,8 +157,8 @@ async def export(house: House, args: Mapping[str, object], _out: Out) -> dict[st
 async def check(house: House, args: Mapping[str, object], _out: Out) -> dict[str, object]:
     """Whether `file` fits what stands. Raises: Invalid, listing every fault with its line."""
     await house.node.settle()
-    text = catalogue.text_of(str(args["file"]))
-    return {"entries": len(read_entries(text, house.directory()))}
+    text = await asyncio.to_thread(catalogue.text_of, str(args["file"]))
+    return {"entries": len(await asyncio.to_thread(read_entries, text, house.directory()))}
 
 
 async def show(house: House, args: Mapping[str, object], _out: Out) -> dict[str, object]:
