@@ -117,6 +117,7 @@ def test_a_running_node_takes_the_change_over_at_once(city: City) -> None:
 
 
 @pytest.mark.fault
+@pytest.mark.timeout(1800)  # the long form kills two imports in each of twelve cities
 def test_an_import_that_is_killed_goes_on_where_it_was(tmp_path: Path, whole: bool) -> None:
     """kill -9 at any moment, of a first import and of a later one; then again: the same result."""
     changed = TEXT.replace("sla_hours = 24", "sla_hours = 20").replace(
