@@ -147,6 +147,9 @@ ROUTES: Final[dict[Key, Route]] = {
     ("POST", "/api/v1/cases/history"): Route(
         CENTRE, Deed.READ_HISTORY, bodies=({"number": "0700001002"}, {"number": "0700001009"})
     ),
+    ("POST", "/api/v1/suggestions"): Route(
+        CENTRE, Deed.READ_CATALOGUE, bodies=({"text": "sopor"},)
+    ),
     ("GET", "/api/v1/officers"): Route(CENTRE, Deed.READ_CATALOGUE),
     ("GET", "/api/v1/reports/{authority}/{month}"): Route(
         ROOM, Deed.READ_CASE_FIGURES, "/api/v1/reports/{authority}/2026-11"

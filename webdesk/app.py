@@ -26,6 +26,7 @@ from webdesk import (
     problems,
     queries,
     sign_in,
+    suggesting,
 )
 from webdesk.authentication import Authentication
 from webdesk.describe import describe
@@ -114,6 +115,7 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(case_lists.router(services, desk.gate))
     app.include_router(case_history.router(services, desk.gate))
     app.include_router(alarms.router(services, desk.gate))
+    app.include_router(suggesting.router(services, desk.gate))
     app.include_router(looks.router(services, desk.gate))
     app.include_router(people.router(services, desk.gate))
     app.include_router(cases.router(services, desk))
