@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import json
+import re
 import tomllib
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -50,6 +51,10 @@ class Entry:
     key: str
     row: Row
     line: int | None = None
+
+
+# Python's reader needs the square of a dotted key's parts: 100,000 of them would take minutes.
+_DEEP_KEY: Final = re.compile(r"""(?:(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')[ \t]*\.[ \t]*){32}""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,9 @@ def read_entries(
     the sections that it has, nothing of these.
     Raises: Invalid, listing every fault with its line.
     """
+    deep = [n for n, line in enumerate(text.split("\n"), start=1) if _DEEP_KEY.search(line)]
+    if deep:
+        raise _refused([Fault(n, "a key of too many parts; no section is so deep") for n in deep])
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:

@@ -242,6 +242,13 @@ def test_a_text_of_100_kb_is_told_and_a_flood_of_faults_is_bounded() -> None:
     assert told[-1].startswith("and ")
 
 
+@pytest.mark.parametrize("part", ["a", '"a b"', "'a'", "a "])
+def test_a_key_of_very_many_parts_is_told_at_once(part: str) -> None:
+    deep = ".".join([part] * 100_000)
+    for line in (f"{deep} = 1", f"[{deep}]", f"x = {{ {deep} = 1 }}"):
+        assert faults(f"\n{line}\n") == ["line 2: a key of too many parts; no section is so deep"]
+
+
 JUNK: Any = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8)),
     lambda inner: st.one_of(
