@@ -92,10 +92,10 @@ def test_a_second_import_and_a_rebuilt_read_model_change_nothing(tmp_path: Path)
     assert (again["facts"], again["already_known"]) == (0, len(ROWS))
     assert kc_json(tmp_path, "log", "digest", *data) == digest
     assert kc_json(tmp_path, "statistics", *data) == figures
-    assert [
-        kc_json(tmp_path, "projection", "parked", model["name"], *data)["parked"]
-        for model in kc_json(tmp_path, "projection", "list", *data)["projections"]
-    ] == [[], [], []]
+    models = kc_json(tmp_path, "projection", "list", *data)["projections"]
+    assert len(models) >= 3
+    for model in models:
+        assert kc_json(tmp_path, "projection", "parked", model["name"], *data)["parked"] == []
 
 
 def test_the_exported_log_holds_every_commit_once(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from log_world import an_id
 
 from core.access import Asker, Purpose
 from core.application import Application
+from core.case_asking import case_number
 from core.case_commands import RegisterCase
 from core.looks import Seen
 from core.personal import Personal
@@ -204,7 +205,7 @@ def test_what_is_no_export_and_no_noted_end_is_said(home: Path) -> None:
 def test_looks_are_found_by_person_case_and_account_and_the_search_is_one_itself(
     home: Path,
 ) -> None:
-    for flags in (("--person", CALLER), ("--case", "TK/0"), ("--case", "TK-0")):
+    for flags in (("--person", CALLER), ("--case", "TK/0"), ("--case", case_number("TK", "0"))):
         found = kc_json(home, "looks", "search", "--as", "vera", *flags)
         assert {f"olle{n}" for n in range(LOOKS)} <= {look["who"] for look in found["looks"]}
     found = kc_json(home, "looks", "search", "--as", "vera", "--who", "olle3")

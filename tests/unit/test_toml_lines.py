@@ -6,6 +6,7 @@ import tomllib
 from typing import Any
 
 import pytest
+import tomli_w
 from given import TAXONOMY
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -126,6 +127,5 @@ VALUES = st.recursive(
 def test_whatever_is_written_has_a_line_for_everything_in_it(
     document: dict[str, Any], multiline: bool
 ) -> None:
-    tomli_w = pytest.importorskip("tomli_w")
     text = tomli_w.dumps(document, multiline_strings=multiline)
     assert paths_of(tomllib.loads(text)) == set(Lines(text).paths())
