@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 
 ORIGIN: Final = "import:demo"
 _OWNERS: Final = ("TK", "MF", "FSK", "SBK")  # whose officers the demo has
+_ON_THE_OTHER_SIDE: Final = "demo-agent-2"  # of each conflict of interest, so that both can be seen
 _OF_THE_CENTRE: Final = (
-    (Role.SHIFT_LEAD, "shift-lead", "Demo Shift lead"),
-    (Role.COORDINATOR, "coordinator", "Demo Coordinator"),
-    (Role.COMMUNICATOR, "communicator", "Demo Communicator"),
-    (Role.ANALYST, "analyst", "Demo Analyst"),
-    (Role.AUDITOR, "auditor", "Demo Auditor"),
-    (Role.ADMINISTRATOR, "administrator", "Demo Administrator"),
+    (Role.SHIFT_LEAD, "shift-lead", "Demo Arbetsledare"),
+    (Role.COORDINATOR, "coordinator", "Demo Samordnare"),
+    (Role.COMMUNICATOR, "communicator", "Demo Kommunikatör"),
+    (Role.ANALYST, "analyst", "Demo Analytiker"),
+    (Role.AUDITOR, "auditor", "Demo Granskare"),
+    (Role.ADMINISTRATOR, "administrator", "Demo Administratör"),
 )
 
 
@@ -37,24 +38,29 @@ def people(directory: Directory) -> list[tuple[DemoPerson, Grant]]:
     """Who they are, with the one role of each."""
     groups = tuple(sorted(name for name, group in directory.groups.items() if not group.excluded))
     found = [
-        (Role.AGENT_1, "agent-1", "Demo Agent 1", Grant(Role.AGENT_1, groups=groups)),
-        (Role.AGENT_1, "agent-2", "Demo Agent 2", Grant(Role.AGENT_1, groups=groups)),
-        (Role.AGENT_2, "agent-3", "Demo Agent 3", Grant(Role.AGENT_2, groups=groups)),
+        (Role.AGENT_1, "agent-1", "Demo Vägledare 1", Grant(Role.AGENT_1, groups=groups)),
+        (Role.AGENT_1, "agent-2", "Demo Vägledare 2", Grant(Role.AGENT_1, groups=groups)),
+        (Role.AGENT_2, "agent-3", "Demo Vägledare 3", Grant(Role.AGENT_2, groups=groups)),
     ]
     for code in (code for code in _OWNERS if directory.authority(code)):
         low = code.lower()
         officer = Grant(Role.CASE_OFFICER, code, approves=True)
         found += [
-            (Role.CASE_OFFICER, f"officer-{low}", f"Demo Officer {code}", officer),
+            (Role.CASE_OFFICER, f"officer-{low}", f"Demo Handläggare {code}", officer),
             (
-                Role.REGISTRAR, f"registrar-{low}", f"Demo Registrar {code}",
+                Role.REGISTRAR, f"registrar-{low}", f"Demo Registrator {code}",
                 Grant(Role.REGISTRAR, code, protected=True),
             ),
         ]  # fmt: skip
     expert = next((code for code in _OWNERS if directory.authority(code)), None)
     if expert is not None:
         found.append(
-            (Role.ON_CALL_EXPERT, "expert-1", "Demo Expert 1", Grant(Role.ON_CALL_EXPERT, expert))
+            (
+                Role.ON_CALL_EXPERT,
+                "expert-1",
+                "Demo Jourexpert 1",
+                Grant(Role.ON_CALL_EXPERT, expert),
+            )
         )
     found += [(role, key, name, Grant(role)) for role, key, name in _OF_THE_CENTRE]
     return [
@@ -69,7 +75,8 @@ def drafts(directory: Directory, at: datetime) -> list[Draft]:
 
 def _draft(person: DemoPerson, grant: Grant, directory: Directory, at: datetime) -> Draft:
     stream = account_stream(person.account)
-    closed = tuple(sorted({max(pair) for pair in sides((grant,), directory)}))
+    side = max if person.account == _ON_THE_OTHER_SIDE else min
+    closed = tuple(sorted({side(pair) for pair in sides((grant,), directory)}))
     events: list[Event] = [
         AccountOpened(person.account, name=Personal(person.name, stream)),
         GrantGiven(
