@@ -47,7 +47,9 @@ def exit_code(error: BaseException) -> Exit:
 def told(error: BaseException, data: Path | None) -> str:
     """What a person is told of an error: what happened and what to do; details go to a file."""
     if isinstance(error, errors.KontaktcenterError):
-        return _headline(error) + error.message
+        return _headline(error) + _(
+            error.message
+        )  # in Swedish where a rule said what it always says
     if _no_room(error):
         return _("The disk is full: nothing more could be written. Free some space and try again.")
     if isinstance(error, OSError) and error.strerror:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from core.access import Deed, NotAllowed, rooms
 from kontaktcenter.report import report_of
 from kontaktcenter.report_files import as_csv, as_html
+from kontaktcenter.words import _
 from projections.monthly import authority_month
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ async def report(house: House, args: Mapping[str, object], _out: Out) -> dict[st
     authority, month = str(args["authority"]), str(args["month"])
     asker = house.asker(str(args["as"]))
     if authority not in rooms(asker, Deed.READ_CASE_FIGURES, house.directory()):
-        raise NotAllowed("These figures are not for you.", deed=Deed.READ_CASE_FIGURES.value)
+        raise NotAllowed(_("These figures are not for you."), deed=Deed.READ_CASE_FIGURES.value)
     await house.node.settle()
     await asyncio.to_thread(house.catch_up)
     found = await asyncio.to_thread(
