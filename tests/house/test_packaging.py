@@ -71,7 +71,7 @@ def test_from_the_wheel_each_package_resolves_and_the_terminal_starts_without_an
     subprocess.run(install, check=True, cwd=tmp_path)
     where = "import importlib.util as u; print(*[u.find_spec(n).origin for n in %r], sep='\\n')"
     found = subprocess.run(
-        [python, "-c", where % (PACKAGES,)],
+        [python, "-I", "-c", where % (PACKAGES,)],  # whatever PYTHONPATH the tester has
         check=True,
         capture_output=True,
         text=True,
