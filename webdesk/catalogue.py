@@ -23,12 +23,13 @@ from core.changes import (
     SetEntry,
     TakeBackChange,
 )
-from core.errors import Invalid, NotFound
+from core.errors import NotFound
 from core.limits import NAME_CHARS_MAX
 from core.sections import SECTIONS, TABLES
 from core.vocabulary import catalogue_stream
 from webdesk import answers, catalogue_answers
 from webdesk.desk import documented, expected_version
+from webdesk.paging import moment_of
 
 if TYPE_CHECKING:
     from core.changes import EntryCommand
@@ -129,15 +130,7 @@ class CatalogueDesk:
     def _read(self, request: Request, at: str | None) -> Directory:
         self._desk.gate.require(request, Deed.READ_CATALOGUE)
         directory = self._services.directory()
-        if at is None:
-            return directory
-        try:
-            moment = datetime.fromisoformat(at)
-        except ValueError as e:
-            raise Invalid("at is a time such as 2026-11-22T04:30:00+01:00", field="at") from e
-        if moment.tzinfo is None:
-            raise Invalid("at has no time zone", field="at")
-        return directory.at(moment)
+        return directory if at is None else directory.at(moment_of("at", at))
 
     # --- changing -----------------------------------------------------------------------------
     async def propose(self, request: Request) -> Response:

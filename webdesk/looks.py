@@ -25,7 +25,7 @@ from projections.look_queries import LooksQuery, cases_named, looks_of, streams_
 from webdesk import answers
 from webdesk.bodies import decode, read_body
 from webdesk.even_time import hold
-from webdesk.paging import PAGE_ROWS, PAGE_ROWS_MAX, Asked, parameters
+from webdesk.paging import PAGE_ROWS, PAGE_ROWS_MAX, Asked, moment_of, parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,16 +145,7 @@ def _asked(request: Request) -> LooksAsked:
 
 def _time(asked: Asked, name: str) -> datetime | None:
     text = asked.text(name)
-    if text is None:
-        return None
-    try:
-        # In a query string a bare `+` means a space; nobody should need to know.
-        at = datetime.fromisoformat(text.replace(" ", "+") if text[10:11] != " " else text)
-    except ValueError as e:
-        raise Invalid(f"{name} is not a time such as 2026-11-22T04:00:00+01:00", field=name) from e
-    if at.tzinfo is None:
-        raise Invalid(f"{name} has no offset, such as +01:00 or Z", field=name)
-    return at
+    return None if text is None else moment_of(name, text)
 
 
 def body_of(shape: type[Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ answered with too much. Nothing that was sent is repeated in an error.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from core.errors import Invalid
@@ -85,6 +86,18 @@ class Asked:
     def after(self) -> str | None:
         """The page that is asked for: `next` of the one before it."""
         return self.text("after")
+
+
+def moment_of(name: str, text: str) -> datetime:
+    """The time that the parameter `name` says, with its offset. Raises: Invalid."""
+    try:
+        # In a query string a bare `+` means a space; nobody should need to know.
+        at = datetime.fromisoformat(text.replace(" ", "+") if text[10:11] != " " else text)
+    except ValueError as e:
+        raise Invalid(f"{name} is not a time such as 2026-11-22T04:00:00+01:00", field=name) from e
+    if at.tzinfo is None:
+        raise Invalid(f"{name} has no offset, such as +01:00 or Z", field=name)
+    return at
 
 
 def in_sight(as_of: Mapping[str, int], rooms: Iterable[str]) -> dict[str, int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter
@@ -17,10 +16,12 @@ from projections.statistics import DIMENSIONS, StatisticsQuery
 from webdesk import answers
 from webdesk.authentication import watching
 from webdesk.gate import Gate
+from webdesk.paging import moment_of
 from webdesk.stream import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from webdesk.live import LiveFeed
     from webdesk.services import Services
@@ -90,16 +91,7 @@ def parse_statistics(given: Mapping[str, str]) -> StatisticsQuery:
 
 def _time(given: Mapping[str, str], name: str) -> datetime | None:
     text = given.get(name)
-    if text is None:
-        return None
-    try:
-        # In a query string a bare `+` means a space; nobody should need to know.
-        at = datetime.fromisoformat(text.replace(" ", "+") if text[10:11] != " " else text)
-    except ValueError as e:
-        raise Invalid(f"{name} is not a time such as 2026-11-22T04:00:00+01:00", field=name) from e
-    if at.tzinfo is None:
-        raise Invalid(f"{name} has no offset, such as +01:00 or Z", field=name)
-    return at
+    return None if text is None else moment_of(name, text)
 
 
 def _seconds(given: Mapping[str, str], name: str, default: float) -> float:
