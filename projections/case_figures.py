@@ -77,11 +77,6 @@ def m001_cases(db: Database) -> None:
         tokenize="unicode61 remove_diacritics 2",
         create_triggers=True,
     )
-    db.create_view(
-        "contact_types",
-        "SELECT DISTINCT contact, case_type FROM cases"
-        " WHERE contact IS NOT NULL AND case_type IS NOT NULL",
-    )
 
 
 class CaseFigures:

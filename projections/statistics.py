@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 _MODEL: Final = "queue_entries"
 _CASES: Final = "case_figures"
 
-# What a row is about: the expression, and what it needs beside `entries`.
+# What a row is about: the expression, and what it needs beside `entries`. Types are of the cases in
+# the asker's rooms alone: a count of another's is a leak.
 _BY: Final[Mapping[str, tuple[str, str]]] = {
     "answer_group": ("e.answer_group", ""),
     "authority": (
@@ -40,17 +41,14 @@ _BY: Final[Mapping[str, tuple[str, str]]] = {
     "case_type": (
         "c.case_type",
         (
-            "JOIN streams s ON s.id = e.call LEFT JOIN case_figures.contact_types c"
+            "JOIN streams s ON s.id = e.call LEFT JOIN (SELECT DISTINCT contact, case_type"
+            " FROM case_figures.cases WHERE contact IS NOT NULL AND case_type IS NOT NULL AND"
+            " (:rooms IS NULL OR authority IN (SELECT value FROM json_each(:rooms)))) c"
             " ON c.contact = s.stream AND e.outcome = 'answered'"
         ),
     ),
 }
 DIMENSIONS: Final = tuple(_BY)
-# As the view `contact_types`, of the asker's rooms alone: a count of another's cases is a leak.
-_TYPES_IN_ROOMS: Final = (
-    "(SELECT DISTINCT contact, case_type FROM case_figures.cases WHERE contact IS NOT NULL"
-    " AND case_type IS NOT NULL AND authority IN (SELECT value FROM json_each(:rooms)))"
-)
 
 _CALLERS: Final = (
     "count(DISTINCT e.caller_ref) AS unique_callers,"
@@ -236,7 +234,7 @@ def _params(query: StatisticsQuery) -> dict[str, Any]:
         "last": _ALWAYS_US if query.end is None else micros(query.end),
         "within": query.answer_within_s,
         "short": query.short_abandon_s,
-        "rooms": json.dumps(sorted(query.rooms or ())),
+        "rooms": None if query.rooms is None else json.dumps(sorted(query.rooms)),
     }
 
 
@@ -245,8 +243,6 @@ def _rows(
 ) -> Iterator[Row]:
     """Rows by interval of `step` microseconds, or one for the whole of `begin` to `end`."""
     about, joins = _BY[query.by]
-    if query.rooms is not None:
-        joins = joins.replace("case_figures.contact_types", _TYPES_IN_ROOMS)
     queue = "e.queue" if query.by == "answer_group" else "NULL"
     slot = f"e.entered_us / {step}" if step else "0"
     sql = (
