@@ -64,9 +64,9 @@ class CaseCommand(Command):
         if "/" in self.case:
             raise Invalid(f"case is {self.case!r}; an id has no slash", field="case")
         # Who registered a case may see it: nobody gets in by naming somebody else as the doer.
-        if self.asker is not NOBODY and self.agent != self.asker.id:  # noqa: SIM102
-            if not self.asker.is_a(Role.PROGRAM):
-                raise Invalid("agent is somebody else than who asks", field="agent")
+        for_another = self.asker is not NOBODY and self.agent != self.asker.id
+        if for_another and not self.asker.is_a(Role.PROGRAM):
+            raise Invalid("agent is somebody else than who asks", field="agent")
 
 
 def one_of(field: str, value: str, allowed: type[StrEnum]) -> None:

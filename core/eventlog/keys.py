@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from core.errors import Corrupt, Unavailable
 from core.eventlog.sqlite_errors import SqliteErrors, is_surroundings, schema_differs
@@ -337,7 +337,7 @@ class SqliteKeys:
         if self._conn.in_transaction:
             self._conn.execute("ROLLBACK")
 
-    def _in_parts(self, sql: str, subjects: Iterable[str]) -> list[tuple]:  # type: ignore[type-arg]  # as `_run`
+    def _in_parts(self, sql: str, subjects: Iterable[str]) -> list[tuple[Any, ...]]:
         """The rows of a query about `subjects`, as many at once as SQLite takes."""
         names, rows = list(subjects), []
         for start in range(0, len(names), _SUBJECTS_PER_QUERY):
@@ -345,7 +345,7 @@ class SqliteKeys:
             rows += self._run(sql.format(",".join("?" * len(part))), part)
         return rows
 
-    def _run(self, sql: str, params: list[str]) -> list[tuple]:  # type: ignore[type-arg]  # rows as sqlite3 gives them
+    def _run(self, sql: str, params: list[str]) -> list[tuple[Any, ...]]:
         with self._lock:
             try:
                 return self._conn.execute(sql, params).fetchall()
