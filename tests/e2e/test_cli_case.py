@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import shutil
 import subprocess
-from contextlib import redirect_stderr, redirect_stdout
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from cli_here import kc, kc_json, with_accounts
 from cli_process import command, environment
 from given import staff
 from log_world import an_id
@@ -21,7 +20,6 @@ from core.case_commands import CategoriseCase, RegisterCase
 from core.personal import Personal
 from core.vocabulary import case_stream
 from kontaktcenter import config, wiring
-from kontaktcenter.cli import run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,9 +38,7 @@ NO_CASE = "there is no case"
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
-    for name, role in ACCOUNTS.items():
-        by = [] if name == "adam" else ["--as", "adam"]
-        kc(home, "user", "create", name, "--no-password", "--role", *role, *by)
+    with_accounts(home, ACCOUNTS)
     asyncio.run(_fill(home))
     return home
 
@@ -52,30 +48,6 @@ def home(made: Path, tmp_path: Path) -> Path:
     """A copy that a test may do anything to."""
     shutil.copytree(made / "data", tmp_path / "data")
     return tmp_path
-
-
-class Done(NamedTuple):
-    """What a command said."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-
-def kc(home: Path, *args: object, code: int | None = 0) -> Done:
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setenv("KC_DATA", str(home / "data"))
-        patch.setenv("KC_LANG", "en")
-        patch.chdir(home)
-        done = Done(run(list(map(str, args))), out.getvalue(), err.getvalue())
-    assert "Traceback" not in done.stdout + done.stderr
-    assert code is None or done.code == code, done
-    return done
-
-
-def kc_json(home: Path, *args: object) -> Any:
-    return json.loads(kc(home, *args, "--json").stdout)
 
 
 async def _fill(home: Path) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import shutil
 import sqlite3
 import subprocess
-from contextlib import redirect_stderr, redirect_stdout
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import pytest
+from cli_here import kc, kc_json, with_accounts
 from cli_process import command, environment
 from given import staff
 from log_world import an_id
@@ -24,7 +23,6 @@ from core.case_commands import RegisterCase
 from core.looks import Seen
 from core.personal import Personal
 from kontaktcenter import config, wiring
-from kontaktcenter.cli import run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,9 +43,7 @@ pytestmark = pytest.mark.requirement("R52")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home whose data folder holds a case, a protected one, accounts and looks."""
     home = tmp_path_factory.mktemp("home")
-    for name, role in ACCOUNTS.items():
-        by = [] if name == "adam" else ["--as", "adam"]
-        kc(home, "user", "create", name, "--no-password", "--role", *role, *by)
+    with_accounts(home, ACCOUNTS)
     asyncio.run(_fill(home))
     return home
 
@@ -57,31 +53,6 @@ def home(made: Path, tmp_path: Path) -> Path:
     """A copy that a test may do anything to."""
     shutil.copytree(made / "data", tmp_path / "data")
     return tmp_path
-
-
-class Done(NamedTuple):
-    """What a command said."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-
-def kc(home: Path, *args: object, code: int | None = 0) -> Done:
-    """Run a command in this process: most of what it does needs no other."""
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setenv("KC_DATA", str(home / "data"))
-        patch.setenv("KC_LANG", "en")
-        patch.chdir(home)
-        done = Done(run(list(map(str, args))), out.getvalue(), err.getvalue())
-    assert "Traceback" not in done.stdout + done.stderr
-    assert code is None or done.code == code, done
-    return done
-
-
-def kc_json(home: Path, *args: object, code: int = 0) -> Any:
-    return json.loads(kc(home, *args, "--json", code=code).stdout)
 
 
 async def _fill(home: Path) -> None:
