@@ -24,6 +24,9 @@ WAITING_COMMITS_MAX = 50_000  # beyond it a proposer is told to come back: memor
 APPEND_NOW_S_MAX = (
     0.001  # so long the loop may wait for the disk itself; a slower one gets a thread
 )
+ANSWER_S_MAX = 8.0  # after it whoever proposed is told that the outcome is not known
+ISLAND_AFTER_S = 2.0  # a fact that the log has not taken by then is kept on this node
+LOG_RETRY_S = 0.25  # between attempts at a log that does not answer
 INDEX_DELAY_S = 0.01  # how long judged commits may wait for their index rows
 BULK_BATCH_COMMITS = 500_000  # judged before their index rows are written, in a bulk load: 400 MB
 HEADS_CACHED_MAX = 200_000  # streams whose head is kept in memory; a miss asks the index

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-LAYOUT = 3  # another layout is built again from the log
+LAYOUT = 4  # another layout is built again from the log
 
 JUDGED_COLUMNS = 9
 EVENT_COLUMNS = 5
@@ -75,7 +75,8 @@ class Mark:
     """How far a shard has been judged. `genesis` is the record at offset 0 as it was read.
 
     `last_crc` is the checksum of the last commit in the record before `next_offset`, by which
-    another log with the same genesis is known; None where that record was void.
+    another log with the same genesis is known; None where that record was void. `identity` is the
+    log's own, such as a topic's id; None where it has none.
     """
 
     next_offset: int = 0
@@ -85,12 +86,13 @@ class Mark:
     format: int = 1
     genesis: bytes | None = None
     last_crc: int | None = None
+    identity: str | None = None
 
-    def row(self) -> tuple[int | bytes | None, ...]:
+    def row(self) -> tuple[int | bytes | str | None, ...]:
         """The columns of the index's state, and their checksum."""
         columns = (
             self.next_offset, self.position, self.seq, self.digest, self.format, self.genesis,
-            self.last_crc,
+            self.last_crc, self.identity,
         )  # fmt: skip
         return *columns, crc32(repr(columns).encode())
 

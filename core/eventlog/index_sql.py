@@ -38,7 +38,8 @@ SQL_SCHEMA = (
     (
         "CREATE TABLE state (one INTEGER PRIMARY KEY CHECK (one = 1), next_offset INTEGER NOT NULL,"
         " position INTEGER NOT NULL, seq INTEGER NOT NULL, digest BLOB NOT NULL,"
-        " format INTEGER NOT NULL, genesis BLOB, last_crc INTEGER, crc INTEGER NOT NULL) STRICT"
+        " format INTEGER NOT NULL, genesis BLOB, last_crc INTEGER, identity TEXT,"
+        " crc INTEGER NOT NULL) STRICT"
     ),
 )
 SQL_INDEXES = (
@@ -47,7 +48,7 @@ SQL_INDEXES = (
 )
 SQL_JUDGED = "INSERT INTO judged VALUES "
 SQL_EVENT = "INSERT INTO event VALUES "
-SQL_STATE = "INSERT OR REPLACE INTO state VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)"
+SQL_STATE = "INSERT OR REPLACE INTO state VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 SQL_TRACKING = "INSERT OR REPLACE INTO tracking VALUES (?, ?, ?)"
 SQL_ASIDE = "INSERT OR REPLACE INTO aside VALUES (?, ?, ?, ?, ?, ?)"
 SQL_PROOF = "{0}position, {0}first_seq, {0}events, {0}stale_stream, {0}stale_head, {0}raw, {0}crc"

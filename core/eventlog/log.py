@@ -23,6 +23,14 @@ class Log(Protocol):
 
     shared: bool  # others may append too, so somebody has to keep reading
     in_flight_max: int  # appends that are worth having under way at once
+    identity: str | None  # what tells this log from a later one by its name; None where none could
+
+    def pin(self, identity: str | None) -> None:
+        """Be that log and no other: where it was replaced, `append`, `read` and `end` raise Corrupt.
+
+        None: whichever is found first.
+        """
+        ...
 
     async def append(self, body: bytes) -> int:
         """Append one envelope; its offset once it is durable.
@@ -49,6 +57,8 @@ class Log(Protocol):
 
 class LogStore(Protocol):
     """All books of a deployment."""
+
+    shared: bool  # other nodes may make books too
 
     async def open_shard(self, book: str, shard: int) -> Log:
         """The log of one shard, made if the store may make it."""

@@ -23,10 +23,14 @@ class MemoryLog:
 
     shared = True
     in_flight_max = 2
+    identity: str | None = None
 
     def __init__(self) -> None:
         self._bodies: list[bytes] = []
         self._grown = asyncio.Event()
+
+    def pin(self, identity: str | None) -> None:
+        """Nothing: nobody can put another log in its place."""
 
     async def append(self, body: bytes) -> int:
         """Append; durable as long as the process lives."""
@@ -57,6 +61,8 @@ class MemoryLog:
 
 class MemoryStore:
     """All books in memory. Usable from one event loop."""
+
+    shared = True
 
     def __init__(self) -> None:
         self._shards: dict[tuple[str, int], MemoryLog] = {}

@@ -56,6 +56,7 @@ class SqliteLog:
 
     shared = False
     in_flight_max = 1  # a second append would wait for the first one's fsync
+    identity: str | None = None
 
     def __init__(self, store: SqliteStore, table: str, end: int) -> None:
         self._store = store
@@ -66,6 +67,9 @@ class SqliteLog:
         self._sql_end = f"SELECT max(offset) FROM {table}"
         self._end = end
         self._doubtful = False  # an append ended in an error, and the file could not be asked
+
+    def pin(self, identity: str | None) -> None:
+        """Nothing: the file is held open, and its genesis and tail are compared at the start."""
 
     async def append(self, body: bytes) -> int:
         """Append; the answer comes after the fsync."""
@@ -158,6 +162,8 @@ class SqliteStore:
     Raises, when opened: InUse, Refused (a durability that could lose something), NeedsUpgrade,
     Corrupt.
     """
+
+    shared = False
 
     def __init__(self, path: Path, *, synchronous: str = "FULL") -> None:
         self.path = path

@@ -74,7 +74,7 @@ class ShardState:
         mark = index.mark
         self.next_offset, self.position, self.seq = mark.next_offset, mark.position, mark.seq
         self.digest, self.format, self.genesis = mark.digest, mark.format, mark.genesis
-        self.last_crc = mark.last_crc
+        self.last_crc, self.identity = mark.last_crc, mark.identity
         self.indexed = mark.position
         self.batch = Batch()
         self.fresh: dict[str, list[StreamRow]] = {}
@@ -282,7 +282,7 @@ class ShardState:
         """How far this shard has been judged."""
         return Mark(
             self.next_offset, self.position, self.seq, self.digest, self.format, self.genesis,
-            self.last_crc,
+            self.last_crc, self.identity,
         )  # fmt: skip
 
     def was_indexed(self, batch: Batch, mark: Mark) -> None:

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from core.eventlog.node import NodeSettings
 
 FAULTS_TOLD_MAX = 100
-_SQL_STATE = "SELECT next_offset, position, seq, digest, format, genesis, last_crc, crc FROM state"
+_SQL_STATE = (
+    "SELECT next_offset, position, seq, digest, format, genesis, last_crc, identity, crc FROM state"
+)
 _SQL_JUDGED = (
     "SELECT position, id, intent, first_seq, events, stale_stream, stale_head, raw, crc FROM judged"
     " WHERE position > ? AND position <= ? ORDER BY position"
@@ -310,7 +312,7 @@ class _Snapshot:
 
     def compare_end(self, state: Refold) -> None:
         """Find what differs in the state, the trackings and beyond the end."""
-        if self.mark != state.mark():
+        if replace(self.mark, identity=None) != state.mark():
             self._fault("state: position, digest or format differ from what the log gives")
         trackings = self._conn.execute(_SQL_TRACKING).fetchall()
         if trackings != sorted(state.trackings.items()):
