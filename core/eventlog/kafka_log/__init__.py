@@ -1,0 +1,19 @@
+"""The log on Kafka. What others may use stands here; importing this loads no client of Kafka."""
+
+from core.eventlog.kafka_log.address import (
+    KafkaAddress,
+    KafkaSecurity,
+    KafkaSettings,
+    book_of_topic,
+    parse_address,
+    topic_of,
+)
+
+__all__ = [
+    "KafkaAddress",
+    "KafkaSecurity",
+    "KafkaSettings",
+    "book_of_topic",
+    "parse_address",
+    "topic_of",
+]
