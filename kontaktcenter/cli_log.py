@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path  # noqa: TC003 -- Typer reads annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from core.errors import Invalid
 from kontaktcenter.cli_common import (
     Data,
     File,
@@ -86,14 +88,55 @@ def _verified(result: Mapping[str, Any]) -> None:
 @app.command(
     help=_("Position and digest of each shard: two nodes at one position have one digest.")
 )
-def digest(data: Data = None, config: File = None, as_json: Json = False) -> int:
-    """Print the digests at the log's end."""
-    return answer(asked(configured(data, config), "log.digest", {}), as_json, _digests)
+def digest(  # noqa: PLR0913 -- its flags
+    data: Data = None,
+    config: File = None,
+    shard: Shard = None,
+    at: Annotated[
+        int | None,
+        typer.Option("--at", min=0, help=_("As it was at this position of the --shard.")),
+    ] = None,
+    compare: Annotated[
+        typer.FileText | None,
+        typer.Option(
+            "--compare",
+            metavar="FILE",
+            help=_("What another node answered with --json; - is stdin. Exit code 1: they differ."),
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Print the digests at the log's end, or compare them with another node's."""
+    if at is not None and shard is None:
+        raise Invalid(_("--at is a position of one shard: name it with --shard"))
+    args = {"shard": shard, "at": at, "compare": None if compare is None else _answered(compare)}
+    return answer(asked(configured(data, config), "log.digest", args), as_json, _digests)
+
+
+def _answered(file: typer.FileText) -> object:
+    try:
+        return json.load(file)
+    except ValueError as e:
+        raise Invalid(_("--compare takes what kontaktcenter log digest --json answered")) from e
 
 
 def _digests(result: Mapping[str, Any]) -> None:
-    rows = [[name, str(at["position"]), at["digest"]] for name, at in result["shards"].items()]
-    table([_("shard"), _("position"), _("digest")], rows)
+    if "compared" not in result:
+        rows = [[name, str(at["position"]), at["digest"]] for name, at in result["shards"].items()]
+        table([_("shard"), _("position"), _("digest")], rows)
+        return
+    rows = [
+        [name, *("-" if one[side] is None else str(one[side]) for side in ("ours", "theirs")),
+         _outcome(one["outcome"])]
+        for name, one in sorted(result["compared"].items())
+    ]  # fmt: skip
+    table([_("shard"), _("here"), _("there"), ""], rows)
+
+
+def _outcome(outcome: str) -> str:
+    if outcome == "equal":
+        return _("agrees")
+    return _("DIFFERS") if outcome == "differs" else _("not compared")
 
 
 @app.command(help=_("Write every commit to a file as JSON lines; personal data stay sealed."))

@@ -27,7 +27,7 @@ VERBS: Final = {
     "log.show": "logs",
     "log.tail": "logs",
     "log.verify": "logs",
-    "log.digest": "logs",
+    "log.digest": "digests",
     "log.export": "logs",
     "projection.list_all": "projections",
     "projection.rebuild": "projections",

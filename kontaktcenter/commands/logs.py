@@ -1,4 +1,4 @@
-"""`log show|tail|verify|digest|export`: the log as it is; personal data stay sealed."""
+"""`log show|tail|verify|export`: the log as it is; personal data stay sealed."""
 
 from __future__ import annotations
 
@@ -91,12 +91,6 @@ def _after(node: Node, shard: str, after: int) -> list[FeedCommit]:
         found += batch
         after = batch[-1].position
     return found
-
-
-async def digest(house: House, _args: Mapping[str, object], _out: Out) -> dict[str, object]:
-    """Position and digest of each shard at the log's end."""
-    await house.node.settle()
-    return {"shards": shown(house.node.digests())}
 
 
 def shown(digests: Mapping[str, tuple[int, str]]) -> dict[str, dict[str, object]]:
