@@ -33,12 +33,15 @@ def _shown(result: Mapping[str, Any]) -> None:
 def check(data: Data = None, config: File = None, as_json: Json = False) -> int:
     """Check values, and the files that they name; exit code 2 on a mistake, 3 with remarks."""
     from core.taxonomy import read_entries  # noqa: PLC0415 -- `--help` starts without it
+    from kontaktcenter import log_parts  # noqa: PLC0415 -- `--help` starts without it
     from kontaktcenter.catalogue import text_of  # noqa: PLC0415 -- `--help` starts without it
 
     found = configured(data, config)
     if found.taxonomy != NONE:
         read_entries(text_of(found.taxonomy))
-    remarks = [
+    log_parts.kafka_settings(found)
+    remarks = log_parts.remarks(found)
+    remarks += [
         _("{key}: there is no file {file}").format(key=key, file=file)
         for key, file in (
             ("master_key_file", found.master_key_file),

@@ -8,19 +8,34 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
-from core.errors import Invalid
+from kontaktcenter.config_keys import (
+    BUILTIN,
+    KAFKA,
+    KEYS,
+    NEVER,
+    NONE,
+    PLAINTEXT,
+    PRODUCTION,
+    SASL_PLAINTEXT,
+    TRIAL,
+    ConfigError,
+    Key,
+    flag,
+)
 from kontaktcenter.words import _
 
+__all__ = (
+    "BUILTIN", "FILE_NAME", "KEYS", "NONE", "Config", "ConfigError", "Key", "default_data",
+    "foreign", "language_asked", "load", "load_demo",
+)  # fmt: skip
+
 FILE_NAME: Final = "kontaktcenter.toml"
-BUILTIN: Final = "builtin"
-NONE: Final = "none"
 _NEIGHBOURS: Final = ("KC_CONFIG",)  # read here as well, but not a key of the file
 _REAL: Final = (
     "KC_DATA",
@@ -29,35 +44,21 @@ _REAL: Final = (
     "KC_TAXONOMY",
     "KC_MASTER_KEY_FILE",
     "KC_PROTECTED_KEY_FILE",
+    "KC_PROFILE",
 )  # never the demo's
-_PORT_MAX: Final = 65_535
-_SECOND_IN_A_DAY: Final = 86_400
-
-
-class ConfigError(Invalid):
-    """The configuration cannot be used: the message says key, source and what is allowed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """One setting: its name in the file and as a flag, in the environment, and what it takes."""
-
-    name: str
-    env: str
-    allowed: str
-    parse: Callable[[str], object]
-    secret: bool = False
+_UNSEALED: Final = (PLAINTEXT, SASL_PLAINTEXT)
 
 
 @dataclass(frozen=True)
 class Config:
     """Everything that a city may tune.
 
-    `log` is a log's address (`memory:` or `sqlite:PATH`), `data` the folder of keys, index and read
-    models. `public_board` shows the queues to whoever can reach the server. A session locks after
-    `session_idle_s` and ends after `session_life_s`. `target_service_level` is a share, 0-1,
-    answered within `target_within_s`. `sources` tells for each key whether it is a default, or from
-    a file, the environment or a flag.
+    `log` is a log's address (`memory:`, `sqlite:PATH` or `kafka://…`), `data` the folder of keys,
+    index and read models. `public_board` shows the queues to whoever can reach the server. A
+    session locks after `session_idle_s` and ends after `session_life_s`. `target_service_level` is
+    a share, 0-1, answered within `target_within_s`. `profile=production` refuses what may do for a
+    trial; `log_create` says whether a node may make a missing topic. `sources` tells for each key
+    whether it is a default, or from a file, the environment or a flag.
     """
 
     data: Path
@@ -82,8 +83,23 @@ class Config:
     sign_on_ca_file: Path | None = None
     target_service_level: float = 0.8
     target_within_s: float = 20.0
+    profile: str = TRIAL
+    node_name: str | None = None
+    log_create: str = NEVER
+    kafka_security: str = PLAINTEXT
+    kafka_ca_file: Path | None = None
+    kafka_cert_file: Path | None = None
+    kafka_key_file: Path | None = None
+    kafka_sasl_mechanism: str = "SCRAM-SHA-512"
+    kafka_username: str | None = None
+    kafka_password_file: Path | None = None
     file: Path | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def on_kafka(self) -> bool:
+        """Whether the log is on Kafka."""
+        return self.log.startswith(f"{KAFKA}:")
 
     def shown(self) -> dict[str, dict[str, object]]:
         """Each key with value and source, fit to be shown: secrets are masked."""
@@ -107,113 +123,6 @@ def _shown(key: Key, value: object) -> object:
     return str(value) if isinstance(value, Path) else value
 
 
-def _path(text: str) -> Path:
-    if not text or "\0" in text:
-        raise ValueError(text)
-    return Path(text).expanduser().absolute()
-
-
-def _log(text: str) -> str:
-    if text == "memory:":
-        return text
-    scheme, colon, rest = text.partition(":")
-    if scheme == "kafka" and colon:
-        raise ConfigError(
-            _(
-                "log: a log on Kafka is not in this version; use sqlite:PATH, or memory: for a "
-                "trial"
-            ),
-            key="log",
-        )
-    if scheme != "sqlite" or not rest:
-        raise ValueError(text)
-    return f"sqlite:{_path(rest)}"
-
-
-def _one_of(*words: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in words:
-            raise ValueError(text)
-        return text
-
-    return parse
-
-
-def _taxonomy(text: str) -> str:
-    return text if text in {BUILTIN, NONE} else str(_path(text))
-
-
-def _number(low: float, high: float) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        number = float(text)
-        if not low <= number <= high:
-            raise ValueError(text)
-        return number
-
-    return parse
-
-
-def _flag(text: str) -> bool:
-    word = text.strip().lower()
-    if word not in {"true", "false", "1", "0"}:
-        raise ValueError(text)
-    return word in {"true", "1"}
-
-
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= _PORT_MAX:
-        raise ValueError(text)
-    return port
-
-
-def _word(text: str) -> str:
-    if not text.strip() or not text.isprintable():
-        raise ValueError
-    return text.strip()
-
-
-def _issuer(text: str) -> str:
-    parts = urlsplit(text)
-    near = parts.hostname in {"localhost", "127.0.0.1", "::1"}
-    if parts.scheme not in ({"http", "https"} if near else {"https"}) or not parts.hostname:
-        raise ValueError(text)
-    return text
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(_word(name).lower() for name in text.split(","))
-
-
-KEYS: Final = (
-    Key("data", "KC_DATA", "a folder", _path),
-    Key("log", "KC_LOG", "memory: or sqlite:PATH", _log),
-    Key("master_key_file", "KC_MASTER_KEY_FILE", "a file", _path),
-    Key("protected_key_file", "KC_PROTECTED_KEY_FILE", "a file", _path),
-    Key("facts_token", "KC_FACTS_TOKEN", "a word that is hard to guess", _word, secret=True),
-    Key("facts_token_file", "KC_FACTS_TOKEN_FILE", "a file", _path),
-    Key("language", "KC_LANG", "sv or en", _one_of("sv", "en")),
-    Key("taxonomy", "KC_TAXONOMY", "builtin, none or a TOML file", _taxonomy),
-    Key("host", "KC_HOST", "an address to listen on, such as 127.0.0.1", _word),
-    Key("port", "KC_PORT", "a whole number from 0 to 65535; 0 is any free port", _port),
-    Key("hosts", "KC_HOSTS", "names, with commas between them", _names),
-    Key("public_board", "KC_PUBLIC_BOARD", "true or false", _flag),
-    Key("session_idle_s", "KC_SESSION_IDLE_S", "seconds from 60 to 86400", _number(60, 86_400)),
-    Key("session_life_s", "KC_SESSION_LIFE_S", "seconds from 300 to 604800", _number(300, 604_800)),
-    Key("trusted_proxies", "KC_TRUSTED_PROXIES", "addresses, with commas between them", _names),
-    Key("sign_on_issuer", "KC_SIGN_ON_ISSUER", "an https address, without a query", _issuer),
-    Key("sign_on_client_id", "KC_SIGN_ON_CLIENT_ID", "the client's id at the issuer", _word),
-    Key("sign_on_secret_file", "KC_SIGN_ON_SECRET_FILE", "a file", _path),
-    Key("sign_on_name", "KC_SIGN_ON_NAME", "a name for people", _word),
-    Key("sign_on_ca_file", "KC_SIGN_ON_CA_FILE", "a file", _path),
-    Key("target_service_level", "KC_TARGET_SERVICE_LEVEL", "a share from 0 to 1", _number(0, 1)),
-    Key(
-        "target_within_s",
-        "KC_TARGET_WITHIN_S",
-        "seconds from 0 to 86400",
-        _number(0, _SECOND_IN_A_DAY),
-    ),
-)
 _BY_NAME: Final = {key.name: key for key in KEYS}
 _BY_ENV: Final = {key.env: key for key in KEYS}
 
@@ -270,7 +179,61 @@ def load(
             _("sign_on_issuer and sign_on_client_id belong together: set both, or neither"),
             key="sign_on_issuer",
         )
-    return Config(**values, file=path, sources=sources)  # type: ignore[arg-type]
+    config = Config(**values, file=path, sources=sources)  # type: ignore[arg-type]
+    if config.profile == PRODUCTION:
+        _require_production(config)
+    if config.on_kafka:
+        _require_whole(config)
+    return config
+
+
+def _require_production(config: Config) -> None:
+    """Raises: ConfigError for what may do for a trial, and not for a city."""
+    if config.log == "memory:":
+        said = _("profile=production: a log in memory keeps nothing; use sqlite:PATH or kafka://…")
+        raise ConfigError(said, key="log")
+    if not config.on_kafka:
+        return
+    if config.kafka_security in _UNSEALED:
+        said = _(
+            "profile=production: kafka_security={protocol} would send everything readable over the "
+            "network; use SASL_SSL or SSL"
+        )
+        raise ConfigError(said.format(protocol=config.kafka_security), key="kafka_security")
+    if config.log_create == "unsafe":
+        said = _("profile=production: log_create=unsafe makes topics that can lose data; use never")
+        raise ConfigError(said, key="log_create")
+    if config.master_key_file is None:
+        said = _(
+            "profile=production: on Kafka the city secret has to be a file that every node has; "
+            "set master_key_file"
+        )
+        raise ConfigError(said, key="master_key_file")
+
+
+def _require_whole(config: Config) -> None:
+    """Raises: ConfigError where settings of Kafka contradict one another."""
+    protocol = config.kafka_security
+    sealed, named = protocol not in _UNSEALED, protocol.startswith("SASL_")
+    signing_in = (config.kafka_username, config.kafka_password_file)
+    if named and None in signing_in:
+        said = _("kafka_security={protocol} needs kafka_username and kafka_password_file: set both")
+        raise ConfigError(said.format(protocol=protocol), key="kafka_username")
+    if not named and signing_in != (None, None):
+        said = _(
+            "kafka_security={protocol} signs nobody in: leave kafka_username and "
+            "kafka_password_file out, or use SASL_SSL"
+        )
+        raise ConfigError(said.format(protocol=protocol), key="kafka_username")
+    if (config.kafka_cert_file is None) != (config.kafka_key_file is None):
+        said = _("kafka_cert_file and kafka_key_file belong together: set both, or neither")
+        raise ConfigError(said, key="kafka_cert_file")
+    if not sealed and (config.kafka_ca_file or config.kafka_cert_file):
+        said = _(
+            "kafka_security={protocol} has no TLS: leave kafka_ca_file, kafka_cert_file and "
+            "kafka_key_file out, or use SASL_SSL or SSL"
+        )
+        raise ConfigError(said.format(protocol=protocol), key="kafka_security")
 
 
 def load_demo(
@@ -348,7 +311,7 @@ def _unknown(name: str, known: list[str], source: str) -> str:
 
 
 def _parsed(key: Key, raw: object, source: str) -> object:
-    if isinstance(raw, list | dict) or (isinstance(raw, bool) and key.parse is not _flag):
+    if isinstance(raw, list | dict) or (isinstance(raw, bool) and key.parse is not flag):
         raise ConfigError(_bad(key, raw, source), key=key.name)
     try:
         return key.parse(str(raw))

@@ -26,9 +26,9 @@ def read_secret(path: Path, key: str) -> str:
         said = _("{key}: {file} cannot be read: {why}").format(key=key, file=path, why=e)
         raise ConfigError(said, key=key) from e
     if mode & _OTHERS:
-        said = _("the token {file} can be read by others: run chmod 600 on it")
-        raise Corrupt(said.format(file=path))
+        said = _("{key}: {file} can be read by others: run chmod 600 on it")
+        raise Corrupt(said.format(key=key, file=path))
     if not secret:
-        said = _("the token {file} is empty: remove the file and start again")
-        raise Corrupt(said.format(file=path))
+        said = _("{key}: {file} is empty: put the secret into it, or remove it and start again")
+        raise Corrupt(said.format(key=key, file=path))
     return secret

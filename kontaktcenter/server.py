@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from core.errors import Unavailable
-from kontaktcenter import demo_mark, process_log, wiring
+from kontaktcenter import demo_mark, log_parts, process_log, wiring
 from kontaktcenter.config import ConfigError
 from kontaktcenter.edge import Exit
 from kontaktcenter.secret_file import read_secret
@@ -42,6 +42,8 @@ def run(config: Config, *, insecure: bool) -> int:
     Raises: ConfigError, InUse, Unavailable, Corrupt.
     """
     require_loopback(config, insecure=insecure)
+    for remark in log_parts.remarks(config):
+        sys.stderr.write(remark + "\n")
     process_log.begin()
     return asyncio.run(_serve(config))
 
