@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from core.commit import Verdict
+from core.commit import Duplicate, Verdict
 from core.errors import Corrupt, KontaktcenterError, Unavailable, Unknown
 from core.eventlog.envelope import Claim
 
@@ -31,29 +31,45 @@ class Told(Protocol):
 
 @dataclass(slots=True)
 class Group:
-    """Commits that were proposed together, and whoever waits for their verdicts."""
+    """Commits that were proposed together, and whoever waits for their verdicts.
+
+    `asked_s` is the loop's time when they were.
+    """
 
     future: Told
     verdicts: list[Verdict | None]
     missing: int
+    asked_s: float = 0.0
 
 
 @dataclass(slots=True)
 class Item:
-    """One commit, and its place in its group."""
+    """One commit, and its place in its group.
+
+    `since` is the shard's position when it was asked for; `again` is set when an append of it has
+    ended without a known outcome.
+    """
 
     raw: bytes
     claim: Claim
     group: Group
     slot: int
+    since: int = 0
+    again: bool = False
+
+    def told(self, verdict: Verdict | None) -> Verdict | None:
+        """What its proposer hears: of its own earlier copy, the verdict itself."""
+        ours = self.again and isinstance(verdict, Duplicate) and verdict.first.position > self.since
+        return verdict.first if ours else verdict  # type: ignore[union-attr]  # ours: a duplicate
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Flight:
-    """An envelope on its way: its format, and its items in order."""
+    """An envelope on its way: its format, its items in order, and the record that they make."""
 
     format: int
     items: list[Item] = field(default_factory=list)
+    body: bytes = b""
 
     def resolve(self, verdicts: Sequence[Verdict | None]) -> None:
         """Tell the verdicts, in the order of the items; none where the whole record was void."""
@@ -63,7 +79,7 @@ class Flight:
             return
         for item, verdict in zip(self.items, verdicts, strict=True):
             group = item.group
-            group.verdicts[item.slot] = verdict
+            group.verdicts[item.slot] = item.told(verdict) if item.again else verdict
             group.missing -= 1
             if not group.missing and not group.future.done():
                 group.future.set_result(group.verdicts)  # type: ignore[arg-type]  # none is missing

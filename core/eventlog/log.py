@@ -26,9 +26,9 @@ class Log(Protocol):
     identity: str | None  # what tells this log from a later one by its name; None where none could
 
     def pin(self, identity: str | None) -> None:
-        """Be that log and no other: where it was replaced, `append`, `read` and `end` raise Corrupt.
+        """Be that log and no other; None: whichever is found first.
 
-        None: whichever is found first.
+        Where it was replaced, `append`, `read` and `end` raise Corrupt.
         """
         ...
 

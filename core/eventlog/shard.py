@@ -7,33 +7,28 @@ judge, else when the reader has come there (design §1). Nothing else holds stat
 from __future__ import annotations
 
 import asyncio
-import gc
-from collections import deque
+import contextlib
 from typing import TYPE_CHECKING, TypeVar
 
-from core.errors import Corrupt, KontaktcenterError, NeedsUpgrade, Unavailable
+from core.errors import KontaktcenterError, Unavailable
 from core.eventlog.envelope import (
     Claim,
     Genesis,
     encode_envelope,
-    encode_genesis,
 )
 from core.eventlog.flights import Flight, Group, Item, Told, unforeseen, unknown
-from core.eventlog.index import JUDGED_COLUMNS
 from core.eventlog.index_writer import IndexWriter
-from core.eventlog.reading import check_genesis, check_tail, judge_record
+from core.eventlog.opening import Opening
+from core.eventlog.outbox import Outbox
+from core.eventlog.reading import judge_record
 from core.eventlog.state import ShardState
 from core.limits import (
-    BULK_BATCH_COMMITS,
-    ENVELOPE_BYTES_MAX,
-    ENVELOPE_COMMITS_MAX,
-    FORMAT,
     READ_RECORDS_MAX,
     WAITING_COMMITS_MAX,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
 
     from core.commit import Verdict
     from core.eventlog.index import Index
@@ -42,6 +37,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _SHORT_FINISH_S = 1.0
 _READ_WAIT_S = 1.0
+_READ_BEHIND_S = 0.25  # so long the reader may leave the log to those who append
+_RECONNECT_S = 0.5
 
 
 def _nothing() -> None:
@@ -60,47 +57,51 @@ class Shard:
         self.name = f"{genesis.book}/{genesis.shard}"
         self.state = ShardState(index)
         self.stopped: KontaktcenterError | None = None
-        self.writer = IndexWriter(self.state, index, on_indexed, self._stop)
+        self.writer = IndexWriter(self.state, index, on_indexed, self.broken)
         self._log, self._index, self._genesis = log, index, genesis
-        self._waiting: deque[Item] = deque()
+        self._opening = Opening(log, self.state, genesis, self.writer)
+        self.offline: Unavailable | None = None  # why the log has not been reached since the start
+        self._outbox = Outbox(log, self)
+        self._foreign = asyncio.Event()  # something that others appended is to be read
         self._acked: dict[int, Flight] = {}
         self._recent: dict[int, list[Verdict | None]] = {}
-        self._in_flight = 0
-        self._sending = False
-        self._appends: set[asyncio.Task[None]] = set()
         self._tasks: set[asyncio.Task[object]] = set()
         self._gap: asyncio.Task[None] | None = None
         self._closed = False
         self.on_judged: Callable[[], None] = _nothing  # on the loop, after each record
 
     # --- opening ----------------------------------------------------------------------------------
-    async def open(self, progress: Callable[[int, int], None] | None = None) -> None:
+    async def open(
+        self,
+        progress: Callable[[int, int], None] | None = None,
+        *,
+        offline: Unavailable | None = None,
+        may_wait: bool = False,
+    ) -> None:
         """Read the log from the index's mark to its end. `progress` gets offsets done and in all.
+
+        With `may_wait` a log that others share need not answer: the shard is then `offline`, serves
+        what its index holds, and connects by itself later; `offline` says so from the start.
 
         Raises: Corrupt (another log, one that ends before our position, damage), NeedsUpgrade,
         Unavailable.
         """
-        end = await self._log.end()
-        if end < self.state.next_offset:
-            msg = (
-                f"the log of {self.name} ends at {end}, before this node's position "
-                f"{self.state.next_offset}: "
-                "it was truncated or replaced. Restore the log; to accept the shorter one, delete "
-                "the index folder"
-            )
-            raise Corrupt(msg)
-        if end == 0:
-            await self._log.append(encode_genesis(self._genesis))
-        await self._read_genesis()
-        await self._check_tail()
-        collecting = gc.isenabled()
-        # a bulk load makes millions of lasting objects, and would have them walked each time
-        gc.disable()
+        may_wait = may_wait and self._log.shared
         try:
-            await self._catch_up(progress)
-        finally:
-            if collecting:
-                gc.enable()
+            if offline is not None and may_wait:
+                raise offline
+            await self._opening.connect(progress)
+        except Unavailable as e:
+            if not may_wait:
+                raise
+            self.offline = e
+            self._outbox.held = True
+            self._start(self._connect_later())
+        else:
+            await self._connected()
+
+    async def _connected(self) -> None:
+        """What follows a log that has been read to its end."""
         if self._index.bulk:
             self.writer.begin_finishing()
             if self.state.next_offset <= READ_RECORDS_MAX and self.writer.finishing is not None:
@@ -111,54 +112,23 @@ class Shard:
         if self._log.shared:
             self._start(self._read_on())
 
-    async def _catch_up(self, progress: Callable[[int, int], None] | None) -> None:
-        """Judge up to the log's end, which must be where it says and where reading ends."""
-        writing: asyncio.Task[bool] | None = None
-        while True:
-            records = await self._log.read(self.state.next_offset, READ_RECORDS_MAX, 0)
-            for record in records:
-                judge_record(self.state, self._genesis, record, replay=True)
-            if len(self.state.batch.judged) >= BULK_BATCH_COMMITS * JUDGED_COLUMNS:
-                await self._indexed(writing)
-                writing = self.writer.start()
-            end = await self._log.end()
-            if progress is not None:
-                progress(self.state.next_offset, end)
-            if not records and self.state.next_offset >= end:
-                break
-            await asyncio.sleep(0)
-        await self._indexed(writing)
-        if self.state.next_offset > end and not self._log.shared:
-            msg = (
-                f"the log of {self.name} holds records beyond its end {end}: it is damaged. "
-                "Restore the last backup"
-            )
-            raise Corrupt(msg)
-
-    async def _indexed(self, writing: asyncio.Task[bool] | None) -> None:
-        if writing is not None and not await asyncio.shield(writing):
-            raise Unavailable(self.writer.error or "", neighbour="index", retry_after_s=5)
-
-    async def _check_tail(self) -> None:
-        if self.state.last_crc is not None:
-            before = await self._log.read(self.state.next_offset - 1, 1, _READ_WAIT_S)
-            check_tail(before[0].body if before else b"", self.state.last_crc, self.name)
-
-    async def _read_genesis(self) -> None:
-        first = await self._log.read(0, 1, _READ_WAIT_S)
-        if not first:
-            msg = f"the log of {self.name} has no record at 0"
-            raise Corrupt(msg)
-        found = check_genesis(first[0].body, self._genesis, self.state.genesis)
-        if self.state.genesis is None:
-            self.state.genesis, self.state.format = first[0].body, found.format
-            self.state.next_offset = 1
-        if self.state.format > FORMAT:
-            msg = (
-                f"the log of {self.name} has been raised to format {self.state.format}, and this "
-                f"program knows {FORMAT}: upgrade it"
-            )
-            raise NeedsUpgrade(msg)
+    async def _connect_later(self) -> None:
+        """Connect when the log answers; whoever waits is served from then on."""
+        while not self._closed:
+            try:
+                await self._opening.connect()
+                await self._connected()
+            except Unavailable as e:
+                self.offline = e
+                await asyncio.sleep(_RECONNECT_S)
+            except Exception as e:  # noqa: BLE001 -- the edge of a task: whoever waits must hear of it
+                self.broken(e if isinstance(e, KontaktcenterError) else unforeseen(e))
+                return
+            else:
+                self.offline, self._outbox.held = None, False
+                self._outbox.send_soon()
+                self.on_judged()
+                return
 
     # --- proposing --------------------------------------------------------------------------------
     def propose(
@@ -166,96 +136,63 @@ class Shard:
     ) -> asyncio.Future[list[Verdict]]:
         """Record these commits, in this order; resolves to their verdicts when judged here.
 
+        Cancel it to withdraw what was not sent yet. Fails with Unknown or Unavailable where a log
+        that others share has not answered within `ANSWER_S_MAX`.
         Raises: Unavailable where too much waits already, or what stopped the shard.
         """
         self._check_room(len(raws))
-        future: asyncio.Future[list[Verdict]] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[list[Verdict]] = loop.create_future()
         if not raws:
             future.set_result([])
             return future
-        group = Group(future, [None] * len(raws), len(raws))
-        for slot, (raw, claim) in enumerate(zip(raws, claims, strict=True)):
-            self._waiting.append(Item(raw, claim, group, slot))
-        self._send_soon()
+        group = Group(future, [None] * len(raws), len(raws), loop.time())
+        since = self.state.position
+        self._outbox.put(
+            [
+                Item(raw, claim, group, slot, since)
+                for slot, (raw, claim) in enumerate(zip(raws, claims, strict=True))
+            ]
+        )
+        self._outbox.send_soon()
         return future
 
     def propose_each(self, proposals: Sequence[tuple[bytes, Claim, Told]]) -> None:
         """Record commits, each by itself; each `Told` learns one verdict. Raises: as `propose`."""
         self._check_room(len(proposals))
-        for raw, claim, told in proposals:
-            self._waiting.append(Item(raw, claim, Group(told, [None], 1), 0))
-        self._send()
+        now_s, since = asyncio.get_running_loop().time(), self.state.position
+        self._outbox.put(
+            [
+                Item(raw, claim, Group(told, [None], 1, now_s), 0, since)
+                for raw, claim, told in proposals
+            ]
+        )
+        self._outbox.send()
 
     def _check_room(self, commits: int) -> None:
         if self.stopped is not None:
             raise self.stopped
-        if self._closed:
-            raise Unavailable("this node is closing", neighbour="log", retry_after_s=5)
-        behind = self.state.position - self.state.indexed > WAITING_COMMITS_MAX * 4
-        if behind or len(self._waiting) + commits > WAITING_COMMITS_MAX:
+        if self.state.position - self.state.indexed > WAITING_COMMITS_MAX * 4:
             msg = "more is waiting to be recorded than this node takes: try again soon"
             raise Unavailable(msg, neighbour="log", retry_after_s=2)
+        self._outbox.check_room(commits)
 
-    def _send_soon(self) -> None:
-        """Send at the loop's next turn, so that all who are ready now go in one envelope."""
-        if not self._sending and self._waiting:
-            self._sending = True
-            asyncio.get_running_loop().call_soon(self._send)
-
-    def _send(self) -> None:
-        self._sending = False
-        while self._waiting and self._in_flight < self._log.in_flight_max:
-            flight = self._next_flight()
-            body = self._envelope(flight)
-            try:
-                offset = None if self._in_flight else self._log.append_now(body)
-            except Exception as e:  # noqa: BLE001 -- the edge of a task: whoever waits must hear of it
-                self._not_appended(flight, e)
-                continue
-            if offset is not None:
-                self._acknowledged(offset, flight)
-                self._send_soon()  # those who were answered may ask again before the next envelope
-                return
-            self._in_flight += 1
-            task = self._start(self._append(flight, body))
-            self._appends.add(task)
-            task.add_done_callback(self._appends.discard)
-
-    def _next_flight(self) -> Flight:
-        flight, size = Flight(self.state.format), 0
-        while self._waiting and len(flight.items) < ENVELOPE_COMMITS_MAX:
-            size += len(self._waiting[0].raw) + 1
-            if size > ENVELOPE_BYTES_MAX and flight.items:
-                break
-            flight.items.append(self._waiting.popleft())
-        return flight
-
-    def _envelope(self, flight: Flight) -> bytes:
+    def envelope(self, flight: Flight) -> bytes:
+        """The record that the flight is."""
         genesis = self._genesis
         raws = [item.raw for item in flight.items]
         return encode_envelope(genesis.book, genesis.shard, raws, flight.format)
 
-    async def _append(self, flight: Flight, body: bytes) -> None:
-        try:
-            offset = await self._log.append(body)
-        except Exception as e:  # noqa: BLE001 -- the edge of a task: whoever waits must hear of it
-            self._not_appended(flight, e)
-        else:
-            self._acknowledged(offset, flight)
-        finally:
-            self._in_flight -= 1
-            if not self._in_flight:
-                self._recent.clear()
-            self._send_soon()
+    def new_flight(self) -> Flight:
+        """An empty flight of the log's present format."""
+        return Flight(self.state.format)
 
-    def _not_appended(self, flight: Flight, error: Exception) -> None:
-        if isinstance(error, KontaktcenterError):
-            flight.fail(error)
-        else:  # a mistake in the program: nobody can say how far it came
-            flight.fail(unknown(f"{type(error).__name__}: {error}"))
-            self._stop(unforeseen(error))
+    def unjudged(self) -> Iterable[Flight]:
+        """The flights that are in the log and not judged here yet."""
+        return self._acked.values()
 
-    def _acknowledged(self, offset: int, flight: Flight) -> None:
+    def acknowledged(self, offset: int, flight: Flight) -> None:
+        """The flight is in the log, at `offset`: it is judged as soon as all before it is."""
         if self.stopped is not None:
             flight.fail(unknown(str(self.stopped)))
         elif offset < self.state.next_offset:
@@ -263,8 +200,12 @@ class Shard:
         else:
             self._acked[offset] = flight
             self._judge_acked()
-            if self._acked and not self._log.shared and self._gap is None:
+            if self._acked and self._log.shared:
+                self._foreign.set()
+            elif self._acked and self._gap is None:
                 self._gap = self._start(self._read_gap())
+        if self._outbox.in_flight <= 1:  # this one was the last under way
+            self._recent.clear()
 
     def _judge_acked(self) -> None:
         """Judge what was acknowledged and is next.
@@ -278,7 +219,7 @@ class Shard:
             except Unavailable:
                 return
             except KontaktcenterError as e:
-                self._stop(e)
+                self.broken(e)
                 return
             del self._acked[offset]
             due.resolve(verdicts)
@@ -306,7 +247,7 @@ class Shard:
                 except Unavailable:
                     await asyncio.sleep(_READ_WAIT_S)
         except Exception as e:  # noqa: BLE001 -- the edge of a task: whoever waits must hear of it
-            self._stop(e if isinstance(e, KontaktcenterError) else unforeseen(e))
+            self.broken(e if isinstance(e, KontaktcenterError) else unforeseen(e))
         finally:
             self._gap = None
 
@@ -314,6 +255,10 @@ class Shard:
     async def _read_on(self) -> None:
         """Judge what others append. A log that cannot be trusted any more stops the shard."""
         while not self._closed and self.stopped is None:
+            if self._outbox.in_flight and not self._acked:
+                # What others append meanwhile shows as a gap before our own; until then there is
+                # nothing to read but what we have in hand.
+                await self._gap_or_pause()
             try:
                 records = await self._log.read(
                     self.state.next_offset, READ_RECORDS_MAX, _READ_WAIT_S
@@ -322,24 +267,32 @@ class Shard:
                     if record.offset == self.state.next_offset:
                         self._judge_foreign(record)
             except Unavailable:
-                await asyncio.sleep(_READ_WAIT_S)
+                await asyncio.sleep(_RECONNECT_S)
             except Exception as e:  # noqa: BLE001 -- the edge of a task: whoever waits must hear of it
-                self._stop(e if isinstance(e, KontaktcenterError) else unforeseen(e))
+                self.broken(e if isinstance(e, KontaktcenterError) else unforeseen(e))
+
+    async def _gap_or_pause(self) -> None:
+        self._foreign.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_READ_BEHIND_S):
+                await self._foreign.wait()
 
     def _judge_foreign(self, record: Record) -> None:
-        verdicts = judge_record(self.state, self._genesis, record)
         flight = self._acked.pop(record.offset, None)
+        if flight is None:
+            self._outbox.note_copy(record.body)
+        verdicts = judge_record(self.state, self._genesis, record)
         if flight is not None:
             flight.resolve(verdicts)
-        elif self._in_flight:
+        elif self._outbox.in_flight:
             self._recent[record.offset] = verdicts
         self.on_judged()
         self.writer.soon()
 
-    def _stop(self, error: KontaktcenterError) -> None:
+    def broken(self, error: KontaktcenterError) -> None:
+        """Stop: the log cannot be trusted, or this program. Whoever waits is told."""
         self.stopped = self.stopped or error
-        Flight(0, list(self._waiting)).fail(error)
-        self._waiting.clear()
+        self._outbox.fail(error)
         for flight in self._acked.values():
             flight.fail(unknown(str(error)))
         self._acked.clear()
@@ -376,9 +329,7 @@ class Shard:
 
     async def close(self) -> None:
         """Finish what is under way, write the index, let go."""
-        while self._in_flight or self._waiting:
-            self._send()
-            await asyncio.gather(*self._appends, return_exceptions=True)
+        await self._outbox.close()
         self._closed = True
         for task in list(self._tasks):
             task.cancel()

@@ -9,7 +9,8 @@ import pytest
 from log_world import T0, At, an_id, commit, record, story
 
 from core.commit import Accepted, Duplicate, Fork, StaleVerdict
-from core.errors import Corrupt, Invalid, Refused, Unavailable
+from core.errors import Corrupt, Invalid, Refused, Unavailable, Unknown
+from core.eventlog import outbox
 from core.eventlog.envelope import LoggedCommit, decode_envelope, encode_commit
 from core.eventlog.memory_log import MemoryLog
 from core.limits import COMMIT_BYTES_MAX, ENVELOPE_BYTES_MAX, NUMBER_MAX
@@ -236,9 +237,15 @@ class FailingLog(MemoryLog):
         raise error
 
 
+class OwnLog(FailingLog):
+    """As it is on one machine: nobody else appends, and it says for certain what it did."""
+
+    shared = False
+
+
 @story
 async def test_a_log_that_refuses_is_told_to_the_proposer_and_asked_again(tmp_path: Path) -> None:
-    log = FailingLog()
+    log = OwnLog()
     async with shard_on(log, tmp_path) as shard:
         log.error = Unavailable("no", neighbour="log")
         with pytest.raises(Unavailable):
@@ -247,14 +254,72 @@ async def test_a_log_that_refuses_is_told_to_the_proposer_and_asked_again(tmp_pa
 
 
 @story
+async def test_a_shared_log_that_does_not_answer_is_asked_again_by_the_shard(
+    tmp_path: Path,
+) -> None:
+    log = FailingLog()
+    async with shard_on(log, tmp_path) as shard:
+        log.error = Unavailable("no", neighbour="log")
+        assert await proposed(shard, commit("a", At(A))) == [Accepted(1, range(1, 2))]
+        assert await log.end() == 2
+
+
+@story
 async def test_an_append_whose_answer_was_lost_has_one_effect(tmp_path: Path) -> None:
     log = FailingLog()
     async with shard_on(log, tmp_path) as shard:
-        log.error, log.recorded = Unavailable("lost", neighbour="log"), True
-        with pytest.raises(Unavailable):
-            await proposed(shard, commit("a", At(A)))
+        log.error, log.recorded = Unknown("lost", neighbour="log"), True
+        assert await proposed(shard, commit("a", At(A))) == [Accepted(1, range(1, 2))]
+        assert await log.end() == 3  # genesis, the record, and its copy
         assert await proposed(shard, commit("a", At(A))) == [Duplicate(Accepted(1, range(1, 2)))]
         assert shard.state.heads([A]) == {A: 1}
+
+
+class TwiceLog(MemoryLog):
+    """A producer that sends again by itself: it tells of the copy, not of what landed first."""
+
+    async def append(self, body: bytes) -> int:
+        await super().append(body)
+        await asyncio.sleep(0.05)
+        return await super().append(body)
+
+
+@story
+async def test_a_copy_that_a_client_made_is_not_told_as_somebody_elses(tmp_path: Path) -> None:
+    async with shard_on(TwiceLog(), tmp_path) as shard:
+        for n in range(1, 4):
+            assert await proposed(shard, commit(n, At(A))) == [Accepted(n, range(n, n + 1))]
+
+
+class DeafLog(MemoryLog):
+    """A log that takes no more than its genesis, and says nothing or what it is told to say."""
+
+    def __init__(self, error: Unavailable | None = None) -> None:
+        super().__init__()
+        self.error, self.deaf = error, False
+
+    async def append(self, body: bytes) -> int:
+        if not self.deaf:
+            return await super().append(body)
+        if self.error is None:
+            await asyncio.Event().wait()
+        raise self.error or AssertionError
+
+
+@story
+async def test_whoever_has_waited_long_enough_is_told_whether_it_may_have_landed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "ANSWER_S_MAX", 0.4)
+    surely_not, perhaps = Unavailable("no", neighbour="log"), Unknown("?", neighbour="log")
+    for nth, (error, told) in enumerate([(None, Unknown), (perhaps, Unknown), (surely_not, None)]):
+        log = DeafLog(error)
+        async with shard_on(log, tmp_path, f"deaf {nth}") as shard:
+            log.deaf = True
+            with pytest.raises(told or Unavailable) as raised:
+                await proposed(shard, commit("a", At(A)))
+            assert isinstance(raised.value, Unknown) is (told is not None)
+            monkeypatch.setattr(outbox, "_CLOSE_S", 0.1)
 
 
 @story
@@ -285,12 +350,18 @@ async def test_a_shard_that_is_closed_takes_nothing_more_and_what_waited_is_answ
 
 @story
 async def test_whoever_stops_waiting_does_not_stop_the_others(tmp_path: Path) -> None:
-    async with shard_on(SlowLog(), tmp_path) as shard:
+    log = SlowLog()
+    async with shard_on(log, tmp_path) as shard:
         first = asyncio.ensure_future(proposed(shard, commit("a", At(A))))
         second = asyncio.ensure_future(proposed(shard, commit("b", At(A))))
+        third = asyncio.ensure_future(proposed(shard, commit("c", At(A))))
+        log.gate.clear()
         await asyncio.sleep(0)
-        first.cancel()
-        assert await second == [Accepted(2, range(2, 3))]
+        first.cancel()  # before it was sent: it is withdrawn
+        await asyncio.sleep(0.002)
+        second.cancel()  # too late: it is under way
+        log.gate.set()
+        assert await third == [Accepted(2, range(2, 3))]
         assert shard.state.position == 2
 
 

@@ -9,7 +9,7 @@ from log_world import GENESIS, At, an_id, commit, record, story
 
 from core.commit import Accepted
 from core.errors import Corrupt, NeedsUpgrade
-from core.eventlog import shard as shard_module
+from core.eventlog import opening as opening_module
 from core.eventlog import state as state_module
 from core.eventlog.envelope import decode_envelope, encode_commit, encode_genesis
 from core.eventlog.memory_log import MemoryLog
@@ -242,7 +242,7 @@ async def test_a_program_that_knows_the_next_format_goes_on_in_it(
     with pytest.raises(NeedsUpgrade):
         async with shard_on(log, tmp_path):
             pass
-    for module in (shard_module, state_module):
+    for module in (opening_module, state_module):
         monkeypatch.setattr(module, "FORMAT", 2)
     async with shard_on(log, tmp_path) as shard:
         assert (shard.state.format, shard.state.position) == (2, 4)
@@ -250,7 +250,7 @@ async def test_a_program_that_knows_the_next_format_goes_on_in_it(
         digest = shard.state.digest
     async with shard_on(log, tmp_path, "anew") as anew:
         assert anew.state.digest == digest
-    monkeypatch.setattr(shard_module, "FORMAT", 1)
+    monkeypatch.setattr(opening_module, "FORMAT", 1)
     with pytest.raises(NeedsUpgrade, match="raised to format 2"):  # an older program on this index
         async with shard_on(log, tmp_path):
             pass

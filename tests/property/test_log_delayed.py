@@ -110,8 +110,8 @@ def lose(node: Node) -> None:
     """As a kill: nothing is written any more, nobody who asked there is answered."""
     for name in node.shards():
         shard = node.shard(name)
-        shard._waiting.clear()
-        for task in [*shard._tasks, *shard.writer._tasks]:
+        shard._outbox._waiting.clear()
+        for task in [*shard._tasks, *shard._outbox._appends, *shard.writer._tasks]:
             task.cancel()
         if shard.writer._timer is not None:
             shard.writer._timer.cancel()
