@@ -23,7 +23,7 @@ from core.personal import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from datetime import datetime
 
     from core.eventlog.keys import KeyBook
@@ -51,33 +51,65 @@ class Keyring:
         self._by_subject: OrderedDict[str, DataKey] = OrderedDict()
         self._by_id: OrderedDict[str, DataKey] = OrderedDict()
         self._decided: dict[str, datetime] = {}
-        self._using = threading.RLock()
+        # Held for a moment only, as a loop may wait for it: never while the book is asked.
+        self._using = threading.Condition()
+        self._changes = 0  # what the book said before the last of these is not kept in memory
+        self._going: set[str] = set()  # whose keys are on their way out: nobody gets a new one yet
+        book.watch(self._changed)
 
     def missing(self, subjects: Iterable[str]) -> list[str]:
         """Those of `subjects` that have no opened key in memory."""
         return [subject for subject in subjects if subject not in self._by_subject]
 
-    def ensure(self, subjects: Iterable[str]) -> None:
+    def ensure(self, subjects: Iterable[str], *, cut_off: bool = False) -> None:
         """Have a live key for each subject: from the book, or new and durable before this returns.
 
+        `cut_off`: new keys are kept on this machine, and nothing that is sealed with them may reach
+        the log before `send_kept`.
         Blocking; call it off the loop. Raises: Unavailable, Corrupt.
         """
         wanted = list(subjects)
-        with self._using:
-            missing = self.missing(wanted)
+        while True:
+            with self._using:
+                self._using.wait_for(lambda: self._going.isdisjoint(wanted))
+                missing, before = self.missing(wanted), self._changes
             found = self._book.of_subjects(missing)
             keys = [self._unwrap(*found[s]) if s in found else self._new(s) for s in missing]
             new = [(k.id, self._wrap(k)) for k in keys if subject_of(k.id) not in found]
             if new:
-                self._book.add(new)
-            for key in keys:  # only now: a key that nobody can read back must not seal anything
-                self._by_subject[subject_of(key.id)] = self._by_id[key.id] = key
-            self._decided.update(self._book.decided(missing))
-            for subject in wanted:
-                self._by_subject.move_to_end(subject)
-            for subject in _trim(self._by_subject, max(_OPEN_KEYS_MAX, len(wanted))):
-                self._decided.pop(subject, None)
-            _trim(self._by_id, _OPEN_KEYS_MAX)
+                (self._book.add_kept if cut_off else self._book.add)(new)
+            decided = self._book.decided(missing)
+            with self._using:
+                # Only now: a key that nobody can read back must not seal anything.
+                if self._changes == before and not self.missing(set(wanted) - set(missing)):
+                    self._take_in(wanted, keys, decided)
+                    return
+
+    def _take_in(
+        self, wanted: list[str], keys: list[DataKey], decided: Mapping[str, datetime]
+    ) -> None:
+        for key in keys:
+            self._by_subject[subject_of(key.id)] = self._by_id[key.id] = key
+        self._decided.update(decided)
+        for subject in wanted:
+            self._by_subject.move_to_end(subject)
+        for subject in _trim(self._by_subject, max(_OPEN_KEYS_MAX, len(wanted))):
+            self._decided.pop(subject, None)
+        _trim(self._by_id, _OPEN_KEYS_MAX)
+
+    def send_kept(self) -> int:
+        """Send the keys that were kept while cut off; how many. Blocking. Raises: Unavailable."""
+        return self._book.send_kept()
+
+    def _changed(self, key_ids: Collection[str]) -> None:
+        """Drop keys that another node changed or destroyed; the book has them as they are."""
+        with self._using:
+            self._changes += 1
+            for key_id in key_ids:
+                self._by_id.pop(key_id, None)
+                key = self._by_subject.get(subject_of(key_id))
+                if key is not None and key.id == key_id:
+                    del self._by_subject[subject_of(key_id)]
 
     def _new(self, subject: str) -> DataKey:
         key_id = f"{subject}/{self._entropy(_KEY_ID_BYTES).hex()}"
@@ -105,18 +137,21 @@ class Keyring:
         `core.access` has allowed it. Raises: KeyClosed; Corrupt where it was lost; Unavailable.
         """
         with self._using:
-            key = self._by_id.get(key_id)
-            if key is None:
-                wrapped = self._book.wrapped(key_id)
-                if wrapped is None:
-                    return None
-                if is_protected(wrapped) and not protected:
-                    raise KeyClosed
-                key = self._by_id[key_id] = self._unwrap(key_id, wrapped)
-                _trim(self._by_id, _OPEN_KEYS_MAX)
-            if key.protected and not protected:
+            key, before = self._by_id.get(key_id), self._changes
+        if key is None:
+            wrapped = self._book.wrapped(key_id)
+            if wrapped is None:
+                return None
+            if is_protected(wrapped) and not protected:
                 raise KeyClosed
-            return key
+            key = self._unwrap(key_id, wrapped)
+            with self._using:
+                if self._changes == before:
+                    self._by_id[key_id] = key
+                    _trim(self._by_id, _OPEN_KEYS_MAX)
+        if key.protected and not protected:
+            raise KeyClosed
+        return key
 
     def by_id_protected(self, key_id: str) -> DataKey | None:
         """As `by_id`, for those who may open what is about protected identities."""
@@ -130,26 +165,29 @@ class Keyring:
         A subject that has no key gets one, so that whatever comes later is closed as well; not one
         that was erased. Raises: Unavailable, Corrupt; nothing has changed then.
         """
+        live = self._book.live(wanted)
+        keyed = {subject_of(key_id) for key_id, _wrapped in live}
+        erased = self._book.decided(wanted)
+        lacking = [s for s, closed in wanted.items() if closed and s not in {*keyed, *erased}]
+        changed = [
+            replace(self._unwrap(key_id, wrapped), protected=wanted[subject_of(key_id)])
+            for key_id, wrapped in live
+            if is_protected(wrapped) is not wanted[subject_of(key_id)]
+        ]
+        new = [replace(self._new(subject), protected=True) for subject in lacking]
+        if new:
+            self._book.add([(key.id, self._wrap(key)) for key in new])
+        if changed or progress is not None:
+            self._book.rewrap([(key.id, self._wrap(key)) for key in changed], progress)
         with self._using:
-            live = self._book.live(wanted)
-            keyed = {subject_of(key_id) for key_id, _wrapped in live}
-            erased = self._book.decided(wanted)
-            lacking = [s for s, closed in wanted.items() if closed and s not in {*keyed, *erased}]
-            changed = [
-                replace(self._unwrap(key_id, wrapped), protected=wanted[subject_of(key_id)])
-                for key_id, wrapped in live
-                if is_protected(wrapped) is not wanted[subject_of(key_id)]
-            ]
-            new = [replace(self._new(subject), protected=True) for subject in lacking]
-            if new:
-                self._book.add([(key.id, self._wrap(key)) for key in new])
-            if changed or progress is not None:
-                self._book.rewrap([(key.id, self._wrap(key)) for key in changed], progress)
+            self._changes += 1
             for key in changed:  # replaced, not dropped: somebody may be about to seal with it
-                self._by_id[key.id] = key
-                if subject_of(key.id) in self._by_subject:
+                if key.id in self._by_id:
+                    self._by_id[key.id] = key
+                former = self._by_subject.get(subject_of(key.id))
+                if former is not None and former.id == key.id:
                     self._by_subject[subject_of(key.id)] = key
-            return sorted({subject_of(key.id) for key in [*changed, *new]})
+        return sorted({subject_of(key.id) for key in [*changed, *new]})
 
     def protected_fault(self) -> str | None:
         """Why nothing about protected identities can be opened or recorded; None where it can."""
@@ -175,18 +213,42 @@ class Keyring:
         """How many keys of `subjects` were destroyed. Blocking."""
         return self._book.tombstones(subjects)
 
-    def erase(self, decided: Mapping[str, datetime], upto: int) -> int:
+    def remaining(self, subjects: Iterable[str]) -> int:
+        """As `KeyBook.remaining`. Blocking."""
+        return self._book.remaining(subjects)
+
+    def compaction_s(self) -> float | None:
+        """As `KeyBook.compaction_s`."""
+        return self._book.compaction_s()
+
+    def erase(
+        self,
+        decided: Mapping[str, datetime],
+        upto: int,
+        places: Mapping[str, int] | None = None,
+    ) -> int:
         """Tombstone all keys of the subjects in the book, drop them here; how many. Blocking.
 
-        Dropped first, and the book held meanwhile: nothing new is sealed with a key that is on its
-        way out.
+        As `KeyBook.erase`. Dropped first, and nobody gets a key of these subjects meanwhile:
+        nothing new is sealed with a key that is on its way out.
         """
         with self._using:
-            for subject in decided:
-                self._by_subject.pop(subject, None)
-            for key_id in [k for k in self._by_id if subject_of(k) in decided]:
-                del self._by_id[key_id]
-            return self._book.erase(decided, upto)
+            self._drop(decided)
+            self._going |= decided.keys()
+        try:
+            return self._book.erase(decided, upto, places)
+        finally:
+            with self._using:
+                self._drop(decided)
+                self._going -= decided.keys()
+                self._using.notify_all()
+
+    def _drop(self, subjects: Mapping[str, datetime]) -> None:
+        self._changes += 1
+        for subject in subjects:
+            self._by_subject.pop(subject, None)
+        for key_id in [k for k in self._by_id if subject_of(k) in subjects]:
+            del self._by_id[key_id]
 
     def _wrap(self, key: DataKey) -> bytes:
         secret = self._protected() if key.protected else self._secret

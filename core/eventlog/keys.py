@@ -1,6 +1,6 @@
 """The book of keys: one wrapped key for each record, tombstoned by an erasure.
 
-Not judged, no digest.
+Not judged, no digest. Its contract is in `key_book`; on Kafka it is a topic (`kafka_log.keys`).
 
 On one machine it is a SQLite file of its own beside the log, so that a backup can keep keys apart.
 `secure_delete` overwrites what is erased, and the write-ahead log is emptied at once.
@@ -8,18 +8,22 @@ On one machine it is a SQLite file of its own beside the log, so that a backup c
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from core.errors import Corrupt, Unavailable
+from core.eventlog.key_book import KeyBook, MemoryKeys, lost, tombstone_of
 from core.eventlog.sqlite_errors import SqliteErrors, is_surroundings, schema_differs
-from core.personal import PROTECTED_WRAPPED_BYTES, is_protected, subject_of
+from core.personal import PROTECTED_WRAPPED_BYTES, subject_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
+
+__all__ = ["KeyBook", "MemoryKeys", "SqliteKeys", "microseconds", "tombstone_of"]
 
 _SUBJECTS_PER_QUERY = 400
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,150 +43,6 @@ _SQL_BEFORE_ERASED = (
 )
 
 
-class KeyBook(Protocol):
-    """Where wrapped keys are kept."""
-
-    def of_subjects(self, subjects: Iterable[str]) -> dict[str, tuple[str, bytes]]:
-        """A live key, id and wrapped bytes, for each of `subjects` that has one."""
-        ...
-
-    def wrapped(self, key_id: str) -> bytes | None:
-        """The wrapped key, None where it was erased.
-
-        Raises: Corrupt where the book never had it: a lost key must not look like an erasure.
-        """
-        ...
-
-    def add(self, keys: list[tuple[str, bytes]]) -> None:
-        """Keep new keys; durable when this returns."""
-        ...
-
-    def erase(self, decided: Mapping[str, datetime], upto: int) -> int:
-        """Tombstone all keys of the subjects, note the position `upto`; how many keys went.
-
-        It is kept when each was decided, and each has a tombstone from now on, whether it had a key
-        or not: what was written down before and arrives late is sealed with none.
-        """
-        ...
-
-    def decided(self, subjects: Iterable[str]) -> dict[str, datetime]:
-        """When the last erasure of each of `subjects` was decided, where there was one."""
-        ...
-
-    def tombstones(self, subjects: Iterable[str]) -> int:
-        """How many keys of `subjects` were destroyed."""
-        ...
-
-    def erased_upto(self) -> int:
-        """The position in the centre's book up to which erasures have been carried out."""
-        ...
-
-    def live(self, subjects: Iterable[str]) -> list[tuple[str, bytes]]:
-        """Every live key of `subjects`, id and wrapped bytes."""
-        ...
-
-    def rewrap(self, keys: list[tuple[str, bytes]], progress: tuple[str, int] | None) -> None:
-        """Put keys that are there in another wrapping, leaving no copy of the former one.
-
-        `progress` is a name and a position that is reached with it. Durable when this returns.
-        """
-        ...
-
-    def reached(self, name: str) -> int:
-        """The position that was given to `rewrap` under `name`; 0 where there was none."""
-        ...
-
-    def one_protected(self) -> tuple[str, bytes] | None:
-        """Some live key of a protected identity; None where there is none."""
-        ...
-
-    def close(self) -> None:
-        """Let go of files."""
-        ...
-
-
-class MemoryKeys:
-    """Keys in memory, for the memory log."""
-
-    def __init__(self) -> None:
-        self._wrapped: dict[str, bytes | None] = {}
-        self._live: dict[str, str] = {}
-        self._decided: dict[str, datetime] = {}
-        self._upto = 0
-        self._reached: dict[str, int] = {}
-
-    def of_subjects(self, subjects: Iterable[str]) -> dict[str, tuple[str, bytes]]:
-        """A live key for each subject that has one."""
-        found = {}
-        for subject in subjects:
-            key_id = self._live.get(subject)
-            wrapped = self._wrapped.get(key_id) if key_id else None
-            if key_id and wrapped:
-                found[subject] = (key_id, wrapped)
-        return found
-
-    def wrapped(self, key_id: str) -> bytes | None:
-        """The wrapped key."""
-        if key_id not in self._wrapped:
-            raise _lost(key_id)
-        return self._wrapped[key_id]
-
-    def add(self, keys: list[tuple[str, bytes]]) -> None:
-        """Keep new keys."""
-        for key_id, wrapped in keys:
-            self._wrapped[key_id] = wrapped
-            self._live[subject_of(key_id)] = key_id
-
-    def erase(self, decided: Mapping[str, datetime], upto: int) -> int:
-        """Tombstone."""
-        gone = [k for k, w in self._wrapped.items() if w is not None and subject_of(k) in decided]
-        for key_id in gone:
-            self._wrapped[key_id] = None
-            self._live.pop(subject_of(key_id), None)
-        for subject, at in decided.items():
-            self._wrapped.setdefault(tombstone_of(subject))
-            self._decided[subject] = max(at, self._decided.get(subject, at))
-        self._upto = upto
-        return len(gone)
-
-    def decided(self, subjects: Iterable[str]) -> dict[str, datetime]:
-        """When erasures were decided."""
-        return {s: self._decided[s] for s in subjects if s in self._decided}
-
-    def tombstones(self, subjects: Iterable[str]) -> int:
-        """How many keys were destroyed."""
-        asked = set(subjects)
-        return sum(
-            wrapped is None and subject_of(k) in asked and k != tombstone_of(subject_of(k))
-            for k, wrapped in self._wrapped.items()
-        )
-
-    def erased_upto(self) -> int:
-        """The position up to which erasures have been carried out."""
-        return self._upto
-
-    def live(self, subjects: Iterable[str]) -> list[tuple[str, bytes]]:
-        """Every live key."""
-        asked = set(subjects)
-        return [(k, w) for k, w in self._wrapped.items() if w and subject_of(k) in asked]
-
-    def rewrap(self, keys: list[tuple[str, bytes]], progress: tuple[str, int] | None) -> None:
-        """Another wrapping."""
-        self._wrapped.update(keys)
-        self._reached.update([progress] if progress else [])
-
-    def reached(self, name: str) -> int:
-        """The position under a name."""
-        return self._reached.get(name, 0)
-
-    def one_protected(self) -> tuple[str, bytes] | None:
-        """Some live key of a protected identity."""
-        return next(((k, w) for k, w in self._wrapped.items() if w and is_protected(w)), None)
-
-    def close(self) -> None:
-        """Nothing to let go of."""
-
-
 class SqliteKeys:
     """Keys in a SQLite file with `synchronous=FULL`.
 
@@ -190,8 +50,11 @@ class SqliteKeys:
     Unavailable.
     """
 
+    more_schema: ClassVar[tuple[str, ...]] = ()  # of a kind of this file that holds more
+
     def __init__(self, path: Path, *, may_make: bool = True) -> None:
         self._path = path
+        schema = (*self.more_schema, *_SQL_SCHEMA)
         self._lock = threading.Lock()
         if not may_make and not (path.exists() and path.stat().st_size):
             msg = (
@@ -215,11 +78,11 @@ class SqliteKeys:
             if self._conn.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
                 self._conn.close()
                 raise self._damaged("it contradicts itself")
-            for statement in _SQL_SCHEMA[:-1]:
+            for statement in schema[:-1]:
                 self._conn.execute(statement)
             self._conn.execute(_SQL_BEFORE_ERASED)
-            self._conn.execute(_SQL_SCHEMA[-1])
-            differing = schema_differs(self._conn, _SQL_SCHEMA)
+            self._conn.execute(schema[-1])
+            differing = schema_differs(self._conn, schema)
         except (*SqliteErrors, OSError) as e:
             self._conn.close()
             raise self._error(e) from e
@@ -236,55 +99,57 @@ class SqliteKeys:
         """The wrapped key."""
         rows = self._run("SELECT wrapped FROM key WHERE id = ?", [key_id])
         if not rows:
-            raise _lost(key_id)
+            raise lost(key_id)
         found: bytes | None = rows[0][0]
         return found
 
     def add(self, keys: list[tuple[str, bytes]]) -> None:
         """Keep new keys, in one transaction."""
-        with self._lock:
-            try:
-                self._conn.execute("BEGIN IMMEDIATE")
-                self._conn.executemany(
-                    "INSERT INTO key VALUES (?, ?, ?)", [(k, subject_of(k), w) for k, w in keys]
-                )
-                self._conn.execute("COMMIT")
-            except SqliteErrors as e:
-                self._rollback()
-                raise self._error(e) from e
+        with self._changing() as conn:
+            conn.executemany(
+                "INSERT INTO key VALUES (?, ?, ?)", [(k, subject_of(k), w) for k, w in keys]
+            )
 
-    def erase(self, decided: Mapping[str, datetime], upto: int) -> int:
+    def add_kept(self, keys: list[tuple[str, bytes]]) -> None:
+        """As `add`: this machine is all there is."""
+        self.add(keys)
+
+    def send_kept(self) -> int:
+        """Nothing waits."""
+        return 0
+
+    def erase(
+        self,
+        decided: Mapping[str, datetime],
+        upto: int,
+        places: Mapping[str, int] | None = None,  # noqa: ARG002 -- no other node makes keys here
+    ) -> int:
         """Tombstone, and empty the write-ahead log so that no copy stays behind."""
-        with self._lock:
-            try:
-                self._conn.execute("BEGIN IMMEDIATE")
-                gone = sum(
-                    self._conn.execute(
-                        "UPDATE key SET wrapped = NULL WHERE subject = ? AND wrapped IS NOT NULL",
-                        (subject,),
-                    ).rowcount
-                    for subject in decided
-                )
-                for subject, at in decided.items():
-                    self._conn.execute(
-                        "INSERT OR IGNORE INTO key VALUES (?, ?, NULL)",
-                        (tombstone_of(subject), subject),
-                    )
-                    self._conn.execute(
-                        "INSERT INTO erased VALUES (?, ?) ON CONFLICT (subject) DO UPDATE SET"
-                        " decided_us = max(decided_us, excluded.decided_us)",
-                        (subject, (at - _EPOCH) // _US),
-                    )
-                self._conn.execute(
-                    "INSERT OR REPLACE INTO progress VALUES ('erasures', ?)", (upto,)
-                )
-                self._conn.execute("COMMIT")
-                if gone:
-                    self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            except SqliteErrors as e:
-                self._rollback()
-                raise self._error(e) from e
+        with self._changing() as conn:
+            gone = sum(
+                conn.execute(
+                    "UPDATE key SET wrapped = NULL WHERE subject = ? AND wrapped IS NOT NULL",
+                    (subject,),
+                ).rowcount
+                for subject in decided
+            )
+            self._note_erasures(conn, decided, upto)
+        self._empty_wal(gone)
         return gone
+
+    def _note_erasures(
+        self, conn: sqlite3.Connection, decided: Mapping[str, datetime], upto: int
+    ) -> None:
+        for subject, at in decided.items():
+            conn.execute(
+                "INSERT OR IGNORE INTO key VALUES (?, ?, NULL)", (tombstone_of(subject), subject)
+            )
+            conn.execute(
+                "INSERT INTO erased VALUES (?, ?) ON CONFLICT (subject) DO UPDATE SET"
+                " decided_us = max(decided_us, excluded.decided_us)",
+                (subject, microseconds(at)),
+            )
+        conn.execute("INSERT OR REPLACE INTO progress VALUES ('erasures', ?)", (upto,))
 
     def decided(self, subjects: Iterable[str]) -> dict[str, datetime]:
         """When erasures were decided."""
@@ -305,23 +170,27 @@ class SqliteKeys:
         sql = "SELECT id, wrapped FROM key WHERE wrapped IS NOT NULL AND subject IN ({})"
         return self._in_parts(sql, subjects)
 
+    def remaining(self, subjects: Iterable[str]) -> int:  # noqa: ARG002 -- the contract's
+        """None: what is destroyed is gone."""
+        return 0
+
+    def compaction_s(self) -> float | None:
+        """At once."""
+        return None
+
+    def watch(self, told: Callable[[Collection[str]], None]) -> None:
+        """No other node changes this file."""
+
     def rewrap(self, keys: list[tuple[str, bytes]], progress: tuple[str, int] | None) -> None:
         """Another wrapping, and empty the write-ahead log so that no copy stays behind."""
-        with self._lock:
-            try:
-                self._conn.execute("BEGIN IMMEDIATE")
-                self._conn.executemany(
-                    "UPDATE key SET wrapped = ? WHERE id = ? AND wrapped IS NOT NULL",
-                    [(wrapped, key_id) for key_id, wrapped in keys],
-                )
-                if progress is not None:
-                    self._conn.execute("INSERT OR REPLACE INTO progress VALUES (?, ?)", progress)
-                self._conn.execute("COMMIT")
-                if keys:
-                    self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            except SqliteErrors as e:
-                self._rollback()
-                raise self._error(e) from e
+        with self._changing() as conn:
+            conn.executemany(
+                "UPDATE key SET wrapped = ? WHERE id = ? AND wrapped IS NOT NULL",
+                [(wrapped, key_id) for key_id, wrapped in keys],
+            )
+            if progress is not None:
+                conn.execute("INSERT OR REPLACE INTO progress VALUES (?, ?)", progress)
+        self._empty_wal(len(keys))
 
     def reached(self, name: str) -> int:
         """The position under a name."""
@@ -333,9 +202,26 @@ class SqliteKeys:
         rows = self._run(f"SELECT id, wrapped FROM key WHERE {_PROTECTED} LIMIT 1", [])
         return (rows[0][0], rows[0][1]) if rows else None
 
-    def _rollback(self) -> None:
-        if self._conn.in_transaction:
-            self._conn.execute("ROLLBACK")
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it, or none where something is raised."""
+        with self._lock:
+            try:
+                self._conn.execute("BEGIN IMMEDIATE")
+                yield self._conn
+                self._conn.execute("COMMIT")
+            except BaseException as e:
+                with contextlib.suppress(*SqliteErrors):
+                    if self._conn.in_transaction:
+                        self._conn.execute("ROLLBACK")
+                if isinstance(e, SqliteErrors):
+                    raise self._error(e) from e
+                raise
+
+    def _empty_wal(self, changed: int) -> None:
+        """Leave no copy behind of what was overwritten."""
+        if changed:
+            self._run("PRAGMA wal_checkpoint(TRUNCATE)", [])
 
     def _in_parts(self, sql: str, subjects: Iterable[str]) -> list[tuple[Any, ...]]:
         """The rows of a query about `subjects`, as many at once as SQLite takes."""
@@ -372,15 +258,6 @@ class SqliteKeys:
         self._conn.close()
 
 
-def tombstone_of(subject: str) -> str:
-    """The id of the key that an erased subject never had: what is sealed with it is erased."""
-    return f"{subject}/none"
-
-
-def _lost(key_id: str) -> Corrupt:
-    msg = (
-        f"the key {key_id} is not in the file of keys, and was not erased there: restore that "
-        "file from the "
-        "keys' backup (kontaktcenter backup restore)"
-    )
-    return Corrupt(msg, key=key_id)
+def microseconds(at: datetime) -> int:
+    """Microseconds since 1970, exactly."""
+    return (at - _EPOCH) // _US
