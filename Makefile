@@ -62,7 +62,7 @@ system-parts:
 
 test: setup-test ## every test that a fresh machine can run (minutes)
 	@mkdir -p $(REPORT)
-	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) -q -rsxX --junitxml=$(REPORT)/test.xml $(PYTEST)
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup -q -rsxX --junitxml=$(REPORT)/test.xml $(PYTEST)
 
 check: setup-check ## format, lint, types, layers and the house's own rules (under a minute)
 	@echo "· format";  $(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check .; exit 1; }

@@ -7,11 +7,21 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
+import kafka_world
 import pytest
 from hypothesis import HealthCheck, settings
+from kafka_world import (  # noqa: F401 -- fixtures for every test
+    _cluster_of_module,
+    kafka_broker,
+    kafka_cluster,
+    kafka_prefix,
+    kafka_software,
+    own_broker,
+)
 from project import ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -68,6 +78,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         "terminal": None if shutil.which("tmux") else "no tmux here: apt-get install tmux",
         "root": None if os.geteuid() == 0 else "needs root: run it as root or in CI",
     }
+    kafka_world.mark(items)
     for item in items:
         for marker, reason in missing.items():
             if reason and item.get_closest_marker(marker):
@@ -78,6 +89,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 raise pytest.UsageError(
                     f"{item.nodeid}: no such requirement: {unknown or 'none given'}"
                 )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed and (logs := kafka_world.told_logs(item)):
+        report.sections.append(("Kafka's logs", logs))
+    return report
 
 
 def browser() -> str | None:

@@ -12,7 +12,7 @@ PACKAGES: Final = ("core", "projections", "telephony", "webdesk", "fallback_tui"
 
 def sources(*folders: str) -> list[Path]:
     """The Python files under `folders`; all of the project's where none is named."""
-    chosen = folders or (*PACKAGES, "loadtests", "tests")
+    chosen = folders or (*PACKAGES, "loadtests", "deploy", "tests")
     return sorted(
         p for f in chosen for p in (ROOT / f).rglob("*.py") if "__pycache__" not in p.parts
     )

@@ -42,7 +42,7 @@ def test_ci_checks_and_tests_and_lets_nothing_be_skipped_that_it_can_install() -
     assert "set -euo pipefail" in script
     assert "make check" in script
     assert "make test" in script
-    for marker in ("browser", "terminal", "load"):
+    for marker in ("browser", "terminal", "load", "keycloak", "kafka"):
         assert f"--no-skip-of={marker}" in script
 
 
