@@ -21,7 +21,7 @@ from deploy.kafka_lab import ports, wire
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from deploy.kafka_lab.software import Software
+    from deploy.kafka_lab.fetch import Software
 
 READY_S: Final = 90.0  # a busy machine of two cores takes five to twenty
 _STOP_S: Final = 20.0

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from deploy.kafka_lab.broker import Listener
-    from deploy.kafka_lab.software import Software
+    from deploy.kafka_lab.fetch import Software
 
 SIZE: Final = 3
 _LOOK_S: Final = 0.1

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from deploy.kafka_lab import wire
 from deploy.kafka_lab.broker import READY_S, Broker
-from deploy.kafka_lab.software import Software
+from deploy.kafka_lab.fetch import Software
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -36,6 +36,19 @@ def test_a_skip_of_what_must_run_fails_the_run_in_ci(workers: list[str]) -> None
     assert f"MUST NOT BE SKIPPED HERE: {NEEDS_TMUX} (terminal)" in done.stdout
 
 
+def test_a_test_on_kafka_is_skipped_loudly_where_there_is_none_and_not_in_ci() -> None:
+    test = "tests/contract/test_kafka_lab.py::test_nobody_makes_a_topic_by_asking_for_it"
+    command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", test]
+    env = {**os.environ, "XDG_CACHE_HOME": "/dev/null"}
+    for more, code in (([], 0), (["--no-skip-of=kafka"], 1)):
+        done = subprocess.run(
+            [*command, *more], cwd=ROOT, env=env, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == code, done.stdout
+        assert "Kafka cannot be kept in /dev/null/kontaktcenter" in done.stdout
+    assert f"MUST NOT BE SKIPPED HERE: {test} (kafka)" in done.stdout
+
+
 def test_ci_checks_and_tests_and_lets_nothing_be_skipped_that_it_can_install() -> None:
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert script.startswith("#!/usr/bin/env bash\n")
