@@ -6,8 +6,8 @@ to run it. Everything starts on free ports in folders of its own, and is stopped
 
 from deploy.kafka_lab.broker import Broker, Listener
 from deploy.kafka_lab.cluster import Cluster
-from deploy.kafka_lab.shared import SharedBroker, shared_broker
 from deploy.kafka_lab.fetch import Absent, Software, software
+from deploy.kafka_lab.shared import SharedBroker, shared_broker
 
 __all__ = [
     "Absent",
