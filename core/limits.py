@@ -27,6 +27,12 @@ APPEND_NOW_S_MAX = (
 ANSWER_S_MAX = 8.0  # after it whoever proposed is told that the outcome is not known
 ISLAND_AFTER_S = 2.0  # a fact that the log has not taken by then is kept on this node
 LOG_RETRY_S = 0.25  # between attempts at a log that does not answer
+ISLAND_NOTICE_S = 10.0  # a shorter island is a change of leader, and nobody's business but the log's
+ISLAND_RETURN_PER_S = 2_000  # commits of a journal proposed per second: others use the log as well
+ISLAND_RETURN_BATCH = 500  # of them under way at once
+JOURNAL_ROWS_MAX = 5_000_000  # kept on a node: days of a surge; beyond it facts are refused
+JOURNAL_ATTEMPTS_MAX = 8  # another fact has the id: the next of its chain is tried so many times
+BOOKS_LOOK_S = 5.0  # between looks at which books others have made
 INDEX_DELAY_S = 0.01  # how long judged commits may wait for their index rows
 BULK_BATCH_COMMITS = 500_000  # judged before their index rows are written, in a bulk load: 400 MB
 HEADS_CACHED_MAX = 200_000  # streams whose head is kept in memory; a miss asks the index
@@ -44,6 +50,28 @@ FORMAT = 1  # the format of envelopes that this program writes
 assert COMMIT_BYTES_MAX * 4 <= ENVELOPE_BYTES_MAX
 assert COMMIT_EVENTS_MAX <= BULK_BATCH_COMMITS
 assert LOOKS_PER_COMMIT_MAX * 3 * KIB <= COMMIT_BYTES_MAX
+
+# --- Kafka ----------------------------------------------------------------------------------------
+KAFKA_RECORD_BYTES_MAX = 8 * MIB - 64 * KIB  # a topic is made to take 8 MiB with all its framing
+KAFKA_APPEND_S_MAX = 5.0  # an append is answered by then, if only with Unknown
+KAFKA_DELIVERY_S_MAX = 4.0  # so long a client tries by itself
+KAFKA_END_S_MAX = 2.0  # where the log ends is told by then, or Unavailable
+KAFKA_READ_GRACE_S = 2.0  # a read may take so much longer than it was told to wait
+KAFKA_CONNECT_S_MAX = 2.0  # to find a broker
+KAFKA_REQUEST_S_MAX = 1.5  # a broker that takes longer for one answer is taken for dead
+KAFKA_CLOSE_S_MAX = 3.0
+KAFKA_FETCH_WAIT_S = 0.5  # a broker holds a fetch so long when it has nothing
+KAFKA_FETCH_BYTES_MAX = 4 * MIB  # for one answer; a larger record comes alone
+KAFKA_READ_BYTES_MAX = 32 * MIB  # one read gives no more, whatever it was allowed
+KAFKA_SILENCE_S = 3.0  # nothing new for so long: is the broker there at all?
+KAFKA_FLOW_S = 0.01  # own records so close together: nobody else's lie between, or it shows
+KAFKA_IDENTITY_S = 15.0  # a topic that was made again is noticed by then
+KAFKA_BROKEN_S = 20.0  # a client that has only failed for so long is replaced
+
+assert ENVELOPE_BYTES_MAX * 1.5 <= KAFKA_RECORD_BYTES_MAX
+assert KAFKA_REQUEST_S_MAX < KAFKA_DELIVERY_S_MAX < KAFKA_APPEND_S_MAX < ANSWER_S_MAX
+assert KAFKA_FETCH_WAIT_S < KAFKA_REQUEST_S_MAX
+assert KAFKA_FETCH_BYTES_MAX < KAFKA_READ_BYTES_MAX
 
 # --- read models ----------------------------------------------------------------------------------
 PROJECTION_BATCH_COMMITS = 1_000

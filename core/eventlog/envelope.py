@@ -115,14 +115,19 @@ class _ReadClaim(Claim, frozen=True, gc=False, kw_only=True):
     correlation: str | None = None
 
 
-class Genesis(msgspec.Struct, frozen=True):
-    """What a shard is, in its record at offset 0."""
+class Genesis(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a shard is, in its record at offset 0.
+
+    `trial_secret` (hex) stands in that of the centre's book where nobody gave a city secret: fit
+    for trials, for whoever reads the log can open everything in it.
+    """
 
     book: str
     shard: int
     shards: int
     format: int
     key_fingerprint: str
+    trial_secret: str | None = None
 
 
 class Envelope(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -125,6 +125,16 @@ class Index:
             self._drop()
             raise
 
+    @staticmethod
+    def genesis_in(path: Path) -> bytes | None:
+        """The genesis that the index at `path` was made with; None where it cannot be told."""
+        try:
+            with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as conn:
+                row = conn.execute("SELECT genesis FROM state").fetchone()
+        except SqliteErrors:
+            return None
+        return None if row is None else row[0]
+
     def _connection(self) -> sqlite3.Connection:
         known = self._connections.get(threading.get_ident())
         if known is not None:

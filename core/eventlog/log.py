@@ -64,6 +64,10 @@ class LogStore(Protocol):
         """The log of one shard, made if the store may make it."""
         ...
 
+    def known_shard(self, book: str, shard: int) -> Log:
+        """As `open_shard`, of one that was there before, while a shared log may be away."""
+        ...
+
     async def books(self) -> Mapping[str, int]:
         """The books that exist, with their number of shards."""
         ...

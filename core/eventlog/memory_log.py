@@ -72,6 +72,10 @@ class MemoryStore:
         """The log of one shard, made at the first call."""
         return self._shards.setdefault((book, shard), MemoryLog())
 
+    def known_shard(self, book: str, shard: int) -> MemoryLog:
+        """The log of one shard."""
+        return self._shards.setdefault((book, shard), MemoryLog())
+
     async def books(self) -> Mapping[str, int]:
         """The books that exist, with their number of shards."""
         counted: dict[str, int] = {}

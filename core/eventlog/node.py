@@ -12,11 +12,11 @@ import msgspec
 
 from core.commit import Answer, Draft, Recorded, Verdict
 from core.errors import Corrupt, Refused
+from core.eventlog.books import Books
 from core.eventlog.codec import decode_event, open_event, seal_event, subjects_of
 from core.eventlog.envelope import (
     Claim,
     ClaimEvent,
-    Genesis,
     LoggedCommit,
     LoggedEvent,
     LoggedTracking,
@@ -24,21 +24,12 @@ from core.eventlog.envelope import (
     encode_commit,
 )
 from core.eventlog.erasing import carry_out
-from core.eventlog.index import Index, with_commits
+from core.eventlog.index import with_commits
 from core.eventlog.keyring import Keyring
-from core.eventlog.parts import (
-    drop_index,
-    hold_index,
-    index_path,
-    open_parts,
-    protected_of,
-    set_aside,
-)
+from core.eventlog.parts import hold_index, open_parts, protected_of
 from core.eventlog.protecting import close_keys, follow
 from core.eventlog.settings import FeedCommit, NodeSettings
-from core.eventlog.shard import Shard
-from core.limits import FORMAT
-from core.vocabulary import CENTRE, book_of
+from core.vocabulary import CENTRE, book_of, shard_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -47,6 +38,7 @@ if TYPE_CHECKING:
     from core.commit import Happened
     from core.eventlog.keys import KeyBook
     from core.eventlog.log import LogStore
+    from core.eventlog.shard import Shard
     from core.personal import CitySecret, DataKey
 
 __all__ = ["FeedCommit", "Node", "NodeSettings", "claim_of"]
@@ -70,11 +62,9 @@ class Node:
         protected = protected_of(settings, secret, keys)
         self.keyring = Keyring(keys, secret, settings.entropy, protected)
         self._store, self._keys, self._folder = store, keys, folder
-        self._shards: dict[str, Shard] = {}
-        self._indexes: dict[str, Index] = {}
-        self._opening = asyncio.Lock()
         self._grown = asyncio.Event()
-        self.set_aside: list[Path] = []
+        self.books = Books(settings, store, secret, self._wake)
+        self._shards, self._indexes = self.books.shards, self.books.indexes
         self.behind: asyncio.Task[None] | None = None
 
     # --- opening and closing ----------------------------------------------------------------------
@@ -85,29 +75,28 @@ class Node:
         progress: Callable[[str, int, int], None] | None = None,
         *,
         wait_for_index: bool = True,
+        may_wait: bool = False,
     ) -> Node:
         """Open the log and catch up with it.
 
         `progress` gets a shard's name, offsets done, offsets in all.
 
         Without `wait_for_index` a lost index is made in the background: facts are taken at once,
-        and what needs the index is answered with Unavailable until `settle` returns.
+        and what needs the index is answered with Unavailable until `settle` returns. With
+        `may_wait` a shared log need not answer: what the index holds is served meanwhile.
 
         Raises: Refused (a URL or setting), InUse, Corrupt, NeedsUpgrade, Unavailable; each says
         what to do.
         """
         folder = hold_index(settings)
         try:
-            store, secret, keys = open_parts(settings)
+            store, secret, keys = await open_parts(settings)
         except BaseException:
             os.close(folder)
             raise
         node = cls(settings, store, secret, keys, folder)
         try:
-            books = await store.books()
-            _check_shards(books)
-            for book in dict.fromkeys((*settings.books, *books)):
-                await node.book(book, progress)
+            await node.books.open_all(progress, may_wait=may_wait)
             if wait_for_index:
                 await node.settle()
                 await node._follow_keys()
@@ -138,52 +127,26 @@ class Node:
             self.behind.cancel()
             await asyncio.gather(self.behind, return_exceptions=True)
         try:
-            for shard in self._shards.values():
-                await shard.close()
+            await self.books.close()
         finally:  # whatever a shard met: nothing stays locked
             self._keys.close()
             await self._store.close()
             os.close(self._folder)
             self._wake()
 
-    async def book(
-        self, book: str, progress: Callable[[str, int, int], None] | None = None
-    ) -> Shard:
-        """The one shard of a book of this machine, opened or made at the first call."""
-        name = f"{book}/0"
-        known = self._shards.get(name)
-        if known is not None:
-            return known
-        async with self._opening:
-            if name not in self._shards:
-                self._shards[name] = await self._open_shard(book, 0, 1, progress)
-        return self._shards[name]
+    async def book(self, book: str) -> Shard:
+        """The one shard of a book that has one, opened or made at the first call."""
+        await self.books.open(book)
+        return self.shard(f"{book}/0")
 
-    async def _open_shard(
-        self, book: str, number: int, shards: int, progress: Callable[[str, int, int], None] | None
-    ) -> Shard:
-        genesis = Genesis(book, number, shards, FORMAT, self.secret.fingerprint)
-        log = await self._store.open_shard(book, number)
-        index = self._open_index(f"{book}/{number}")
-        shard = Shard(log, index, genesis, self._wake)
-        try:
-            await shard.open(partial(progress, shard.name) if progress else None)
-        except BaseException:
-            await shard.close()
-            raise
-        self._indexes[shard.name] = index
-        return shard
+    def shard_name(self, stream: str) -> str:
+        """The shard that a stream is in, such as `calls/3`."""
+        return self.books.name_of(stream)
 
-    def _open_index(self, name: str) -> Index:
-        """The index of a shard; a damaged one is set aside and built again from the log."""
-        path = index_path(self.settings.data, name)
-        if self.settings.fresh_index:
-            drop_index(path)
-        try:
-            return Index(path)
-        except Corrupt:
-            self.set_aside.append(set_aside(path, self.settings.clock()))
-            return Index(path)
+    @property
+    def set_aside(self) -> list[Path]:
+        """Damaged indexes that were moved away when they were opened."""
+        return self.books.set_aside
 
     # --- the port ---------------------------------------------------------------------------------
     async def propose(self, draft: Draft) -> Answer:
@@ -197,18 +160,20 @@ class Node:
             subjects
         ):  # an erasure may come between having a key and using it
             await asyncio.get_running_loop().run_in_executor(None, self.keyring.ensure, subjects)
+        for book in {book_of(_stream_of(draft)) for draft in drafts}:
+            await self.books.open(book)
         by_shard: dict[str, tuple[list[int], list[bytes], list[Claim]]] = {}
         for place, draft in enumerate(drafts):
             raw, claim = self._encode(draft)
-            places, raws, claims = by_shard.setdefault(_book_of_draft(draft), ([], [], []))
+            name = self.shard_name(_stream_of(draft))
+            places, raws, claims = by_shard.setdefault(name, ([], [], []))
             places.append(place)
             raws.append(raw)
             claims.append(claim)
         answers: list[Answer | None] = [None] * len(drafts)
         waiting = []
-        for book, (places, raws, claims) in by_shard.items():
-            shard = await self.book(book)
-            waiting.append((shard.name, places, shard.propose(raws, claims)))
+        for name, (places, raws, claims) in by_shard.items():
+            waiting.append((name, places, self._shards[name].propose(raws, claims)))
         for name, places, future in waiting:
             for place, verdict in zip(places, await future, strict=True):
                 answers[place] = Answer(verdict, name)
@@ -216,9 +181,9 @@ class Node:
         return answers  # type: ignore[return-value]  # every place was filled
 
     def _encode(self, draft: Draft) -> tuple[bytes, Claim]:
-        books = {book_of(happened.stream) for happened in draft.events}
-        if len(books) > 1:
-            msg = f"a commit is of one book; this one touches {', '.join(sorted(books))}"
+        shards = {self.shard_name(happened.stream) for happened in draft.events}
+        if len(shards) > 1:
+            msg = f"a commit is of one shard; this one touches {', '.join(sorted(shards))}"
             raise Refused(msg)
         keyring = self.keyring
         events = [
@@ -243,7 +208,9 @@ class Node:
 
     async def propose_commit(self, book: str, commit: LoggedCommit) -> tuple[Verdict, str]:
         """Record a commit whose events are data already, in one book; the verdict, the shard."""
-        shard = await self.book(book)
+        await self.books.open(book)
+        number = shard_of(commit.events[0].stream, self.books.counts[book]) if commit.events else 0
+        shard = self.shard(f"{book}/{number}")
         (verdict,) = await shard.propose([encode_commit(commit)], [claim_of(commit)])
         return verdict, shard.name
 
@@ -253,7 +220,7 @@ class Node:
         Those of protected identities only where `protected` asks for it: see `Port.load`.
         """
         key_of = self.keyring.by_id_protected if protected else self.keyring.by_id
-        shard = self._shards.get(f"{book_of(stream)}/0")
+        shard = self._shards.get(self.shard_name(stream))
         if shard is None:
             return []
         recorded = []
@@ -282,11 +249,11 @@ class Node:
 
     def heads(self, streams: Iterable[str]) -> Mapping[str, int]:
         """The last version of each of `streams` that has been seen."""
-        by_book: dict[str, list[str]] = {}
+        by_shard: dict[str, list[str]] = {}
         for stream in streams:
-            by_book.setdefault(f"{book_of(stream)}/0", []).append(stream)
+            by_shard.setdefault(self.shard_name(stream), []).append(stream)
         found: dict[str, int] = {}
-        for name, names in by_book.items():
+        for name, names in by_shard.items():
             shard = self._shards.get(name)
             if shard is not None:
                 found.update(shard.state.heads(names))
@@ -365,16 +332,6 @@ class Node:
         return await carry_out(self.keyring, self._keys, partial(self.read, name), ends)
 
 
-def _check_shards(books: Mapping[str, int]) -> None:
-    for book, count in books.items():
-        if count != 1:
-            msg = (
-                f"the log holds {count} shards of {book}, and on one machine there is one: "
-                "restore a backup"
-            )
-            raise Corrupt(msg)
-
-
 def claim_of(commit: LoggedCommit) -> Claim:
     """What judging needs of a commit that is in hand."""
     tracking = commit.tracking
@@ -385,10 +342,10 @@ def claim_of(commit: LoggedCommit) -> Claim:
     )  # fmt: skip
 
 
-def _book_of_draft(draft: Draft) -> str:
+def _stream_of(draft: Draft) -> str:
     if draft.events:
-        return book_of(draft.events[0].stream)
+        return draft.events[0].stream
     if draft.about is None:
         msg = "a commit without events must say which stream it is about"
         raise Refused(msg)
-    return book_of(draft.about)
+    return draft.about

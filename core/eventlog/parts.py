@@ -15,6 +15,7 @@ from core.eventlog.locks import hold
 from core.eventlog.memory_log import MemoryStore
 from core.eventlog.secret import load_protected, load_secret
 from core.eventlog.sqlite_log import SqliteStore
+from core.eventlog.trial import trial_secret
 from core.personal import CitySecret, ProtectedSecret, unwrap
 
 if TYPE_CHECKING:
@@ -40,14 +41,14 @@ def hold_index(settings: NodeSettings) -> int:
 
 
 def kind_of_log(log: str) -> tuple[str, str]:
-    """`memory` or `sqlite`, and what follows the colon. Raises: Refused."""
+    """`memory`, `sqlite` or `kafka`, and what follows the colon. Raises: Refused."""
     kind, _, rest = log.partition(":")
-    if (kind, bool(rest)) not in {("memory", False), ("sqlite", True)}:
-        raise Refused(f"KC_LOG={log} is not a log: use memory: or sqlite:PATH")
+    if (kind, bool(rest)) not in {("memory", False), ("sqlite", True), ("kafka", True)}:
+        raise Refused(f"KC_LOG={log} is not a log: use memory:, sqlite:PATH or kafka://HOST:PORT")
     return kind, rest
 
 
-def open_parts(settings: NodeSettings) -> tuple[LogStore, CitySecret, KeyBook]:
+async def open_parts(settings: NodeSettings) -> tuple[LogStore, CitySecret, KeyBook]:
     """The log that `settings` name, the city's secret and the book of keys; made where they may.
 
     Raises: Refused (a URL or setting), InUse, Corrupt, NeedsUpgrade, Unavailable; nothing is held
@@ -59,6 +60,8 @@ def open_parts(settings: NodeSettings) -> tuple[LogStore, CitySecret, KeyBook]:
         memory = settings.store or MemoryStore()
         keys = memory.keys if isinstance(memory, MemoryStore) else MemoryKeys()
         return memory, secret, keys
+    if kind == "kafka":
+        return await _open_kafka(settings)
     path, synchronous = sqlite_path(rest)
     store = SqliteStore(path, synchronous=synchronous)
     try:
@@ -73,6 +76,30 @@ def open_parts(settings: NodeSettings) -> tuple[LogStore, CitySecret, KeyBook]:
         raise
 
 
+async def _open_kafka(settings: NodeSettings) -> tuple[LogStore, CitySecret, KeyBook]:
+    from core.eventlog.kafka_log.keys import open_keys  # noqa: PLC0415 -- a town on SQLite never loads Kafka's clients
+    from core.eventlog.kafka_log.store import KafkaStore  # noqa: PLC0415
+
+    assert settings.kafka is not None, "kafka:// needs the settings of Kafka"
+    store = KafkaStore(settings.kafka)
+    try:
+        secret = settings.secret or _given_secret(settings)
+        if secret is None:
+            secret = await trial_secret(store, settings)
+        return store, secret, open_keys(settings.kafka, settings.data)
+    except BaseException:
+        await store.close()
+        raise
+
+
+def _given_secret(settings: NodeSettings) -> CitySecret | None:
+    """The city secret of the configuration, or of the data folder; None where there is none."""
+    path = settings.secret_file or settings.data / "city.key"
+    if settings.secret_file is None and not path.exists():
+        return None
+    return load_secret(path, may_make=False, entropy=b"")
+
+
 def protected_of(
     settings: NodeSettings, city: CitySecret, keys: KeyBook
 ) -> Callable[[], ProtectedSecret]:
@@ -84,9 +111,11 @@ def protected_of(
     if kind_of_log(settings.log)[0] == "memory":
         return partial(ProtectedSecret.of_memory, city)
     path = settings.protected_file or settings.data / PROTECTED_KEY
-    one = keys.one_protected()
     try:
-        secret = load_protected(path, may_make=one is None, entropy=settings.entropy(32))
+        one = keys.one_protected()
+        # Each of many nodes would make its own: there somebody has to put the same in each place.
+        may_make = one is None and kind_of_log(settings.log)[0] == "sqlite"
+        secret = load_protected(path, may_make=may_make, entropy=settings.entropy(32))
         if one is not None:
             unwrap(*one, secret)
     except KontaktcenterError as e:

@@ -12,7 +12,6 @@ from eventsourcing.persistence import AggregateRecorder, EventStore, StoredEvent
 
 from core.eventlog.index import VERSION_MAX, with_commits
 from core.eventlog.mapper import EventMapper, stored_event
-from core.vocabulary import book_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +53,7 @@ class ProductRecorder(AggregateRecorder):
         Raises: Unavailable, Corrupt.
         """
         stream = str(originator_id)
-        name = f"{book_of(stream)}/0"
+        name = self._node.shard_name(stream)
         if name not in self._node.shards():
             return []
         rows = self._node.shard(name).state.stream(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from core.commit import Clock
+from core.eventlog.kafka_log import KafkaSettings
 from core.eventlog.log import LogStore
 from core.personal import CitySecret
 from core.vocabulary import CALLS, CENTRE
@@ -30,7 +31,8 @@ class FeedCommit(NamedTuple):
 class NodeSettings:
     """What a node needs to know.
 
-    `log` is `memory:` or `sqlite:PATH`; `data` the folder of index and secret.
+    `log` is `memory:`, `sqlite:PATH` or `kafka://…`, which needs `kafka` too; `data` the folder of
+    index and secret.
     """
 
     log: str
@@ -42,4 +44,5 @@ class NodeSettings:
     entropy: Callable[[int], bytes] = os.urandom
     store: LogStore | None = None  # one that several nodes share, in tests
     books: tuple[str, ...] = (CALLS, CENTRE)
+    kafka: KafkaSettings | None = None
     fresh_index: bool = False  # drop the index and read the log from its beginning

@@ -249,6 +249,10 @@ class SqliteStore:
             raise
         return table
 
+    def known_shard(self, book: str, shard: int) -> SqliteLog:
+        """Raises: KeyError where it was not opened: a file of this machine is never away."""
+        return self._shards[book, shard]
+
     async def books(self) -> Mapping[str, int]:
         """The books that exist, with their number of shards."""
         return await self.on_writer(self.books_now)

@@ -135,7 +135,7 @@ async def test_a_commit_over_two_books_is_refused(tmp_path: Path) -> None:
 
     async with opened(sqlite_settings(tmp_path)) as node:
         here, there = decided(1, A, 1), decided(2, "case/TK/1", 1)
-        with pytest.raises(Refused, match="one book"):
+        with pytest.raises(Refused, match="one shard"):
             await node.propose(replace(here, events=here.events + there.events))
         assert (await node.propose_many([])) == []
 

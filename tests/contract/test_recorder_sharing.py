@@ -262,8 +262,8 @@ def test_a_data_folder_alone_means_the_log_in_it(tmp_path: Path) -> None:
     ("env", "said"),
     [
         ({"KC_LOG": "kafka://b:9092/kc"}, "memory: or sqlite:PATH"),
-        ({"KC_LOG": "postgres:x"}, "memory: or sqlite:PATH"),
-        ({"KC_LOG": "sqlite:"}, "memory: or sqlite:PATH"),
+        ({"KC_LOG": "postgres:x"}, "memory:, sqlite:PATH or kafka"),
+        ({"KC_LOG": "sqlite:"}, "memory:, sqlite:PATH or kafka"),
         ({"KC_LOG": "sqlite:/proc/nowhere/log.db"}, "/proc/nowhere"),
     ],
 )
