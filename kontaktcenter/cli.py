@@ -16,7 +16,9 @@ from kontaktcenter import (
     cli_case,
     cli_catalogue,
     cli_config,
+    cli_index,
     cli_log,
+    cli_log_kafka,
     cli_looks,
     cli_privacy,
     cli_projection,
@@ -55,6 +57,7 @@ app.add_typer(imports, name="import")
 app.add_typer(cli_looks.looks, name="looks")
 app.add_typer(cli_looks.person, name="person")
 app.add_typer(cli_log.app, name="log")
+app.add_typer(cli_index.app, name="index")
 app.add_typer(cli_projection.app, name="projection")
 app.add_typer(cli_backup.app, name="backup")
 app.add_typer(cli_config.app, name="config")

@@ -29,6 +29,7 @@ VERBS: Final = {
     "log.verify": "logs",
     "log.digest": "digests",
     "log.export": "logs",
+    "index.snapshot": "indexes",
     "projection.list_all": "projections",
     "projection.rebuild": "projections",
     "projection.parked": "projections",

@@ -90,10 +90,26 @@ class House:
         self.runner.catch_up()
 
 
+def in_memory(config: Config) -> bool:
+    """Whether nothing stays of the log when the process ends."""
+    return config.log.partition(":")[0] == "memory"
+
+
 def log_path(config: Config) -> Path | None:
-    """The file of the log; None for a log in memory."""
+    """The file of the log; None for a log in memory or on Kafka."""
     kind, _colon, rest = config.log.partition(":")
     return sqlite_path(rest)[0] if kind == "sqlite" else None
+
+
+def node_settings(config: Config, data: Path, clock: Clock = real_clock) -> NodeSettings:
+    """What a node is opened with, with its index in `data`."""
+    return NodeSettings(
+        config.log,
+        data,
+        clock,
+        secret_file=config.master_key_file,
+        protected_file=config.protected_key_file,
+    )
 
 
 def require_log(config: Config) -> None:
@@ -134,7 +150,7 @@ def held(config: Config) -> Iterator[None]:
 @contextlib.contextmanager
 def _folder(config: Config) -> Iterator[Path]:
     """Where index and read models are: a log in memory must not meet those of another one."""
-    if log_path(config) is not None:
+    if not in_memory(config):
         yield config.data
         return
     with tempfile.TemporaryDirectory(prefix="kontaktcenter-") as name:
@@ -151,11 +167,8 @@ async def opened(
     """
     tell = (out or Silent()).progress
     with held(config), _folder(config) as folder:
-        settings = NodeSettings(
-            config.log, folder, clock, secret_file=config.master_key_file,
-            protected_file=config.protected_key_file,
-        )  # fmt: skip
-        node = await Node.open(settings, tell, wait_for_index=not live)
+        settings = node_settings(config, folder, clock)
+        node = await Node.open(settings, tell, wait_for_index=not live, may_wait=live)
         taxonomy: asyncio.Task[None] | None = None
         try:
             taxonomy = asyncio.ensure_future(_taxonomy(node, config, clock))
@@ -324,7 +337,7 @@ def web_app(
         clock=house.clock,
         version=__version__,
         accounts=house.accounts,
-        sessions=sign_in_parts.sessions(config, real_clock, keep=log_path(config) is not None),
+        sessions=sign_in_parts.sessions(config, real_clock, keep=not in_memory(config)),
         public_board=config.public_board,
         trusted_proxies=config.trusted_proxies,
         sign_on=sign_in_parts.sign_on(config),

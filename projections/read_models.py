@@ -87,6 +87,10 @@ class ReadModels:
         with self.snapshot(name) as db:
             return positions_of(db)
 
+    def file(self, name: str) -> Path:
+        """The file in use. Raises: Unavailable where there is none of this version."""
+        return self._path(name)
+
     def close(self) -> None:
         """Close every thread's connections."""
         with self._lock:

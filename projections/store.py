@@ -299,6 +299,13 @@ class Store:
         return {row["type"]: row["events"] for row in self.db.table("unknown_types").rows}
 
 
+def adopt(folder: Path, name: str, version: int, file: Path) -> None:
+    """Move in a read model that another node has folded: the first generation in a new folder."""
+    path = folder / f"{name}.v{version}.g{1:06d}.db"
+    file.rename(path)
+    (folder / f"{name}.db").symlink_to(path.name)
+
+
 def is_damage(error: BaseException) -> bool:
     """Whether the file itself is broken, so that only building it anew helps."""
     code = getattr(error, "sqlite_errorcode", None)
