@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SECRET_BYTES: Final = 32
 PROTECTED: Final = "protected/"  # the subject of a protected identity begins so
 _NONCE_BYTES: Final = 12
+_HASH_BLOCK_BYTES: Final = 64  # of SHA-256
 # Before the wrapped key of a protected identity: what is wrapped with the city secret has no mark.
 _PROTECTED_MARK: Final = b"protected:"
 PROTECTED_WRAPPED_BYTES: Final = len(_PROTECTED_MARK) + _NONCE_BYTES + SECRET_BYTES + 16
@@ -96,6 +97,9 @@ class CitySecret:
             msg = f"the city secret is {len(secret)} bytes, not {SECRET_BYTES}"
             raise ValueError(msg)
         self.intent_key = _hkdf(secret, b"kontaktcenter intent 1")
+        padded = self.intent_key.ljust(_HASH_BLOCK_BYTES, b"\0")
+        self._intent_inner = hashlib.sha256(bytes(b ^ 0x36 for b in padded))
+        self._intent_outer = hashlib.sha256(bytes(b ^ 0x5C for b in padded))
         self.lookup_key = _hkdf(secret, b"kontaktcenter look-up 1")
         self.wrapping_key = _hkdf(secret, b"kontaktcenter wrapping 1")
         self.fingerprint = _hkdf(secret, b"kontaktcenter fingerprint 1")[:8].hex()
@@ -105,7 +109,12 @@ class CitySecret:
 
         A bare one of a phone number could be guessed.
         """
-        return hmac.digest(self.intent_key, asking.encode(), "sha256")[:16].hex()
+        # HMAC-SHA-256 by its two hashes, begun once. `hmac.digest` lets go of the interpreter, and
+        # with one for each commit the loop would wait each time for the thread of the index.
+        inner, outer = self._intent_inner.copy(), self._intent_outer.copy()
+        inner.update(asking.encode())
+        outer.update(inner.digest())
+        return outer.hexdigest()[:32]
 
     def caller_ref(self, number: str) -> str:
         """The keyed hash of a caller's number, for look-up and for counting."""
