@@ -60,6 +60,7 @@ KAFKA_READ_GRACE_S = 2.0  # a read may take so much longer than it was told to w
 KAFKA_CONNECT_S_MAX = 2.0  # to find a broker
 KAFKA_REQUEST_S_MAX = 1.5  # a broker that takes longer for one answer is taken for dead
 KAFKA_CLOSE_S_MAX = 3.0
+KAFKA_CREATE_S_MAX = 20.0  # a topic is made, and known everywhere
 KAFKA_FETCH_WAIT_S = 0.5  # a broker holds a fetch so long when it has nothing
 KAFKA_FETCH_BYTES_MAX = 4 * MIB  # for one answer; a larger record comes alone
 KAFKA_READ_BYTES_MAX = 32 * MIB  # one read gives no more, whatever it was allowed
