@@ -215,7 +215,7 @@ class MemoryKeys:
 
     def rewrap(self, keys: list[tuple[str, bytes]], progress: tuple[str, int] | None) -> None:
         """Another wrapping."""
-        self._wrapped.update(keys)
+        self._wrapped.update((k, w) for k, w in keys if self._wrapped.get(k) is not None)
         self._reached.update([progress] if progress else [])
         self._tell([key_id for key_id, _wrapped in keys])
 

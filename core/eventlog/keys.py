@@ -20,7 +20,7 @@ from core.eventlog.sqlite_errors import SqliteErrors, is_surroundings, schema_di
 from core.personal import PROTECTED_WRAPPED_BYTES, subject_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["KeyBook", "MemoryKeys", "SqliteKeys", "microseconds", "tombstone_of"]
@@ -231,7 +231,7 @@ class SqliteKeys:
             rows += self._run(sql.format(",".join("?" * len(part))), part)
         return rows
 
-    def _run(self, sql: str, params: list[str]) -> list[tuple[Any, ...]]:
+    def _run(self, sql: str, params: Sequence[str | int]) -> list[tuple[Any, ...]]:
         with self._lock:
             try:
                 return self._conn.execute(sql, params).fetchall()

@@ -7,6 +7,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
+from contract_keys import CONTRACT
 from log_world import SECRET, T0, an_id, opened, queued, sqlite_settings, story
 
 from core.calls import CallQueued
@@ -19,7 +20,10 @@ from core.eventlog.node import Node
 from core.personal import CitySecret, Personal, Sealed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from core.eventlog.keys import KeyBook
 
 A = "call/x/1.1"
 SUBJECT = f"caller/{SECRET.caller_ref('0700000001')}"
@@ -233,21 +237,13 @@ async def test_a_file_of_keys_that_cannot_be_written_refuses_and_records_nothing
         assert isinstance((await node.propose(queued(2))).verdict, Accepted)
 
 
+@pytest.mark.parametrize("holds", CONTRACT)
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
-def test_both_books_of_keys_keep_one_contract(tmp_path: Path, kind: str) -> None:
+def test_all_books_of_keys_keep_one_contract(
+    tmp_path: Path, kind: str, holds: Callable[[KeyBook], None]
+) -> None:
     book = MemoryKeys() if kind == "memory" else SqliteKeys(tmp_path / "keys.db")
-    assert book.of_subjects(["caller/a"]) == {}
-    book.add([("caller/a/1", b"one"), ("caller/b/1", b"two")])
-    assert book.of_subjects(["caller/a", "caller/c"]) == {"caller/a": ("caller/a/1", b"one")}
-    assert book.wrapped("caller/b/1") == b"two"
-    with pytest.raises(Corrupt, match="not erased"):
-        book.wrapped("caller/c/1")
-    book.add([("caller/a/2", b"three")])
-    assert (book.erase({"caller/a": T0}, 9), book.erased_upto()) == (2, 9)
-    assert [book.wrapped(f"caller/a/{n}") for n in (1, 2)] == [None, None]
-    assert book.of_subjects(["caller/a"]) == {}
-    assert book.erase({}, 12) == 0
-    assert book.erased_upto() == 12
+    holds(book)
     book.close()
 
 
