@@ -40,9 +40,13 @@ class _FileLog:
 
     shared = False
     in_flight_max = 0
+    identity: str | None = None
 
     def __init__(self, conn: sqlite3.Connection, path: Path, table: int) -> None:
         self._conn, self._path, self._table = conn, path, table
+
+    def pin(self, identity: str | None) -> None:
+        """Nothing: the file is as it was copied."""
 
     async def append(self, body: bytes) -> int:
         """Raises: Refused, always."""
