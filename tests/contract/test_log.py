@@ -1,4 +1,4 @@
-"""What every log promises; one suite, run on each kind. Kafka joins with its own issue."""
+"""What every log promises; one suite, run on each kind, on Kafka through both clients."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from kafka_kinds import KAFKA_KINDS, kafka_settings, made_store
 from log_world import story
 
 from core.eventlog.log import Log, LogStore
@@ -26,8 +27,15 @@ class Kind:
     open: Callable[[], Awaitable[LogStore]]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", *KAFKA_KINDS])
 def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Kind:
+    if request.param not in {"memory", "sqlite"}:
+        settings = kafka_settings(request, request.param)
+
+        async def on_kafka() -> LogStore:
+            return await made_store(settings, {"calls": 2})
+
+        return Kind(request.param, on_kafka)
     if request.param == "sqlite":
 
         async def opened() -> LogStore:

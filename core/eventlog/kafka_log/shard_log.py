@@ -204,7 +204,6 @@ class KafkaLog:
     async def read(self, offset: int, limit: int, wait_s: float) -> Sequence[Record]:
         """Records from `offset` on, at most `limit`; waits up to `wait_s` for the first.
 
-        Where only our own acknowledged records came meanwhile, none: ask again from behind them.
         Raises: Corrupt, Unavailable.
         """
         try:
@@ -237,8 +236,6 @@ class KafkaLog:
                 if offset == end and wait_s <= 0:
                     return ()
             await self._flowing(until_s)
-            if offset < self._end and not self._gap.is_set():
-                return ()  # all our own, and judged when they were acknowledged
         records: list[Record] = []
         size = 0
         while True:
@@ -258,7 +255,7 @@ class KafkaLog:
                 return ()
 
     async def _flowing(self, until_s: float) -> None:
-        """Wait while our own records come so close together that there is nothing else to fetch.
+        """Wait while our own records come so close together that nobody needs to fetch them.
 
         Another node's record between them shows at once: our next one's offset is not the next.
         """
