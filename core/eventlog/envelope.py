@@ -171,9 +171,10 @@ def encode_commit(commit: LoggedCommit) -> bytes:
             f"a commit holds at most {COMMIT_EVENTS_MAX} events; this one has {len(commit.events)}"
         )
         raise Refused(msg)
-    if any(len(event.stream) > STREAM_NAME_CHARS_MAX for event in commit.events):
-        msg = f"a stream's name has at most {STREAM_NAME_CHARS_MAX} characters"
-        raise Refused(msg)
+    for event in commit.events:
+        if len(event.stream) > STREAM_NAME_CHARS_MAX:
+            msg = f"a stream's name has at most {STREAM_NAME_CHARS_MAX} characters"
+            raise Refused(msg)
     try:
         raw = _encoder.encode(commit)
     except UnicodeEncodeError as e:
@@ -188,14 +189,14 @@ def encode_commit(commit: LoggedCommit) -> bytes:
 
 def _check_numbers_and_times(commit: LoggedCommit) -> None:
     """What others would find void must not be proposed: we would have judged it otherwise."""
-    if commit.recorded_at.tzinfo is None or any(
-        e.occurred_at.tzinfo is None for e in commit.events
-    ):
+    zoned = commit.recorded_at.tzinfo is not None
+    bounded = commit.tracking is None or abs(commit.tracking.position) <= NUMBER_MAX
+    for event in commit.events:  # a plain loop: this is done for each commit
+        zoned = zoned and event.occurred_at.tzinfo is not None
+        bounded = bounded and (event.version is None or abs(event.version) <= NUMBER_MAX)
+    if not zoned:
         raise Invalid("a time has no zone: it could be any of two hours")
-    numbers = [e.version for e in commit.events if e.version is not None]
-    if commit.tracking is not None:
-        numbers.append(commit.tracking.position)
-    if any(abs(number) > NUMBER_MAX for number in numbers):
+    if not bounded:
         msg = f"a version or position is beyond {NUMBER_MAX}"
         raise Invalid(msg)
 

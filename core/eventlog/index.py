@@ -103,7 +103,7 @@ class Batch:
 
     judged: list[object] = field(default_factory=list)
     events: list[object] = field(default_factory=list)
-    fresh: list[str] = field(default_factory=list)  # the streams whose rows memory holds meanwhile
+    fresh: dict[str, list[StreamRow]] = field(default_factory=dict)  # read until they are there
     trackings: dict[str, int] = field(default_factory=dict)
     asides: list[tuple[int, int, str, str | None, bytes | None]] = field(default_factory=list)
 

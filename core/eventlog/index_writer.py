@@ -72,8 +72,8 @@ class IndexWriter:
                 self._unwritten = self._unwritten or self._state.take_batch()
                 if not await self._try(self._unwritten):
                     return False
-                (batch, self._index.mark), self._unwritten = self._unwritten, None
-                self._state.was_indexed(batch, self._index.mark)
+                (_, self._index.mark), self._unwritten = self._unwritten, None
+                self._state.was_indexed(self._index.mark)
                 self._on_indexed()
             self.error = None
         return True

@@ -77,7 +77,7 @@ class ShardState:
         self.last_crc, self.identity = mark.last_crc, mark.identity
         self.indexed = mark.position
         self.batch = Batch()
-        self.fresh: dict[str, list[StreamRow]] = {}
+        self._unindexed: tuple[Batch, ...] = (self.batch,)  # replaced whole: threads read it
         self.tail: list[
             CommitRow
         ] = []  # accepted and not yet in the index; replaced, never shortened
@@ -234,10 +234,10 @@ class ShardState:
             heads[stream] = version
             rows += (seq, stream, version, position, nth)
             if not bulk:
-                self.batch.fresh.append(stream)
-                self.fresh.setdefault(stream, []).append(
-                    StreamRow(version, seq, position, nth, raw)
-                )
+                fresh = self.batch.fresh.get(stream)
+                if fresh is None:
+                    fresh = self.batch.fresh[stream] = []
+                fresh.append(StreamRow(version, seq, position, nth, raw))
             seq += 1
         if not bulk and seq > first:
             self.tail.append(CommitRow(position, first, raw))
@@ -274,8 +274,13 @@ class ShardState:
 
     # --- the index --------------------------------------------------------------------------------
     def take_batch(self) -> tuple[Batch, Mark]:
-        """What waits for the index, and the mark that goes with it."""
+        """What waits for the index, and the mark that goes with it.
+
+        One batch at a time: the next is taken when this one is there.
+        """
+        assert len(self._unindexed) == 1
         batch, self.batch = self.batch, Batch()
+        self._unindexed = (batch, self.batch)
         return batch, self.mark()
 
     def mark(self) -> Mark:
@@ -285,15 +290,10 @@ class ShardState:
             self.last_crc, self.identity,
         )  # fmt: skip
 
-    def was_indexed(self, batch: Batch, mark: Mark) -> None:
-        """The batch is in the index: its rows need not stay in memory."""
+    def was_indexed(self, mark: Mark) -> None:
+        """The batch that was taken is in the index: its rows need not stay in memory."""
         self.indexed = mark.position
-        for stream in batch.fresh:
-            rows = self.fresh[stream]
-            if len(rows) > 1:
-                del rows[0]
-            else:
-                del self.fresh[stream]
+        self._unindexed = (self.batch,)
         if self.tail:
             self.tail = self.tail[bisect_right(self.tail, mark.position, key=_POSITION) :]
         if not self.index.bulk:  # in a bulk load memory is all that judging has
@@ -306,13 +306,17 @@ class ShardState:
         found: dict[str, int] = {}
         unknown = []
         for stream in streams:
-            rows = self.fresh.get(stream)
+            rows = self._fresh(stream)
             if rows:
                 found[stream] = rows[-1].version
             else:
                 unknown.append(stream)
         found.update(self.index.heads(unknown))
         return found
+
+    def _fresh(self, stream: str) -> list[StreamRow]:
+        """The stream's rows that are not in the index yet, in order. From any thread."""
+        return [row for batch in self._unindexed for row in batch.fresh.get(stream, ())[:]]
 
     def tracked_now(self, name: str) -> int | None:
         """As `tracked`. From any thread: it leaves the memory of judging alone."""
@@ -335,7 +339,7 @@ class ShardState:
         From any thread.
         """
         # Before the index: what leaves here is there by then.
-        fresh = [row for row in self.fresh.get(stream, ())[:] if gt < row.version <= lte]
+        fresh = [row for row in self._fresh(stream) if gt < row.version <= lte]
         if not desc:
             rows = self.index.stream(stream, gt, lte, limit=limit)
             last = rows[-1].version if rows else gt

@@ -61,7 +61,7 @@ def written(index: Index, state: ShardState) -> None:
     batch, mark = state.take_batch()
     index.write(batch, mark)
     index.mark = mark
-    state.was_indexed(batch, mark)
+    state.was_indexed(mark)
 
 
 def begun(index: Index) -> ShardState:
