@@ -18,6 +18,7 @@ from kafka_world import (  # noqa: F401 -- fixtures for every test
     kafka_software,
     own_broker,
 )
+from net_namespace import namespace  # noqa: F401 -- likewise
 from project import ROOT
 
 if TYPE_CHECKING:
