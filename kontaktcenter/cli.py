@@ -17,7 +17,6 @@ from kontaktcenter import (
     cli_catalogue,
     cli_config,
     cli_index,
-    cli_log,
     cli_log_kafka,
     cli_looks,
     cli_privacy,
@@ -56,7 +55,7 @@ imports = group(_("Bring recorded calls into the log."))
 app.add_typer(imports, name="import")
 app.add_typer(cli_looks.looks, name="looks")
 app.add_typer(cli_looks.person, name="person")
-app.add_typer(cli_log.app, name="log")
+app.add_typer(cli_log_kafka.app, name="log")
 app.add_typer(cli_index.app, name="index")
 app.add_typer(cli_projection.app, name="projection")
 app.add_typer(cli_backup.app, name="backup")
