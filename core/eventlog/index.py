@@ -37,6 +37,7 @@ from core.eventlog.index_sql import (
     SQL_TRACKING,
     in_parts,
     insert_rows,
+    prepare_writing,
 )
 from core.eventlog.sqlite_errors import SqliteErrors, is_surroundings, schema_differs
 
@@ -115,6 +116,7 @@ class Index:
         self.path = path
         self.bulk = False
         self._connections: dict[int, sqlite3.Connection] = {}
+        self._writer: sqlite3.Connection | None = None
         self._opening = threading.Lock()
         self._closed = False
         self._distrusted = path.with_name(path.name + DISTRUSTED)
@@ -199,6 +201,9 @@ class Index:
     def write(self, batch: Batch, mark: Mark) -> None:
         """Rows and mark in one transaction. Raises: sqlite3.Error, and then nothing was written."""
         conn = self._connection()
+        if conn is not self._writer:
+            prepare_writing(conn)
+            self._writer = conn
         conn.execute("BEGIN IMMEDIATE")
         try:
             here = conn.execute("SELECT next_offset FROM state").fetchone()
