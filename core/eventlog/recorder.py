@@ -1,10 +1,10 @@
 """The persistence module for the `eventsourcing` library, its `PERSISTENCE_MODULE`.
 
 A recorder of an application is the one shard of a book named after it. `KC_LOG` says which log
-(`memory:`, `memory:NAME`, `sqlite:PATH`), `KC_DATA` the folder of the index, `KC_MASTER_KEY_FILE`
-the city secret; all come from the environment that the library hands over, with or without the
-application's prefix. An unnamed memory log is its factory's own. Snapshots are no part of the log:
-they lie beside the index.
+(`memory:`, `memory:NAME`, `sqlite:PATH`, `kafka://HOST:PORT/PREFIX`), `KC_DATA` the folder of the
+index, `KC_MASTER_KEY_FILE` the city secret; Kafka's are in `recorder_settings`. All come from the
+environment that the library hands over, with or without the application's prefix. An unnamed
+memory log is its factory's own. Snapshots are no part of the log: they lie beside the index.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from core.eventlog.recorder_reading import (
     scan,
     wait_for_tracking,
 )
+from core.eventlog.recorder_settings import kafka_settings_of
 from core.eventlog.recorder_snapshots import SnapshotRecorder
 from core.eventlog.shared import Lease, LogSettings, SharedNodes
 from core.eventlog.stored import logged_events, stored_events, stream_of
@@ -284,21 +285,19 @@ class LogFactory(persistence.InfrastructureFactory[LogTrackingRecorder]):
 
     def __init__(self, env: Environment | EnvType | None) -> None:
         super().__init__(env)
-        settings = self._settings()
         try:
-            self.lease = _NODES.lease(settings)
+            self.lease = _NODES.lease(self._settings())
         except KontaktcenterError as e:
             raise persistence.InfrastructureFactoryError(e.message) from e
 
     def _settings(self) -> LogSettings:
         log, data = self.env.get(self.KC_LOG), self.env.get(self.KC_DATA)
         kind, _, rest = (log or "sqlite:").partition(":")
-        if kind == "kafka":
-            msg = f"{self.KC_LOG}={log}: this version keeps its log in memory: or sqlite:PATH"
-            raise persistence.InfrastructureFactoryError(msg)
+        kafka = kafka_settings_of(str(log), self.env.get) if kind == "kafka" else None
         folder = None
         if kind != "memory":
-            beside = Path(rest.partition("?")[0]).parent if log else self._default_data()
+            named = log and kind == "sqlite"
+            beside = Path(rest.partition("?")[0]).parent if named else self._default_data()
             folder = (Path(data).expanduser() if data else beside).absolute()
         secret = self.env.get(self.KC_MASTER_KEY_FILE)
         return LogSettings(
@@ -307,6 +306,7 @@ class LogFactory(persistence.InfrastructureFactory[LogTrackingRecorder]):
             Path(secret).expanduser() if secret else None,
             self.clock,
             self.entropy,
+            kafka,
         )
 
     def _default_data(self) -> Path:

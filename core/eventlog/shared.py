@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from core.commit import Clock
 from core.errors import Refused, Unavailable
 from core.eventlog.blocking import BlockingNode
+from core.eventlog.kafka_log import KafkaSettings
 from core.eventlog.parts import sqlite_path
 from core.eventlog.settings import NodeSettings
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from core.eventlog.envelope import Claim
     from core.eventlog.shard import Shard
 
-_OUR_THREADS: Final = ("node", "index-", "log-writer", "log-reader", "asyncio_")
+_OUR_THREADS: Final = ("node", "index-", "log-writer", "log-reader", "asyncio_", "kafka-")
 
 
 class Closed(Unavailable):
@@ -39,9 +40,10 @@ class Closed(Unavailable):
 
 @dataclass(frozen=True)
 class LogSettings:
-    """Which log, and whose. `log` is `memory:`, `memory:NAME` or `sqlite:PATH`.
+    """Which log, and whose. `log` is `memory:`, `memory:NAME`, `sqlite:PATH` or `kafka://…`.
 
-    `data` is None only for memory: its index lies in a folder that goes with it.
+    `kafka` is what a log on Kafka is opened with. `data` is None only for memory: its index lies in
+    a folder that goes with it.
     """
 
     log: str
@@ -49,6 +51,7 @@ class LogSettings:
     secret_file: Path | None
     clock: Clock
     entropy: Callable[[int], bytes]
+    kafka: KafkaSettings | None = None
 
 
 class Proposal:
@@ -236,6 +239,7 @@ class SharedNode:
                     secret_file=settings.secret_file,
                     entropy=settings.entropy,
                     books=(),
+                    kafka=settings.kafka,
                 )
             )
         except BaseException:
@@ -362,6 +366,9 @@ class SharedNodes:
         if kind == "memory":
             self._unnamed += not rest
             return settings.log if rest else f"memory: {self._unnamed}"
+        if settings.kafka is not None:
+            address = settings.kafka.address
+            return f"kafka:{','.join(sorted(address.servers))}/{address.prefix}"
         return f"sqlite:{sqlite_path(rest)[0].resolve()}" if kind == "sqlite" else settings.log
 
     def _let_go(self, shared: SharedNode) -> None:

@@ -261,7 +261,10 @@ def test_a_data_folder_alone_means_the_log_in_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("env", "said"),
     [
-        ({"KC_LOG": "kafka://b:9092/kc"}, "memory: or sqlite:PATH"),
+        ({"KC_LOG": "kafka:b:9092/kc"}, "Write it as kafka://HOST:PORT"),
+        ({"KC_LOG": "kafka://b:9092", "KC_LOG_CREATE": "yes"}, "KC_LOG_CREATE=yes: it may be safe"),
+        ({"KC_LOG": "kafka://b:9092", "KC_PROFILE": "production"}, "set it to SASL_SSL"),
+        ({"KC_LOG": "kafka://b:9092", "KC_KAFKA_PASSWORD_FILE": "/nowhere"}, "cannot be read"),
         ({"KC_LOG": "postgres:x"}, "memory:, sqlite:PATH or kafka"),
         ({"KC_LOG": "sqlite:"}, "memory:, sqlite:PATH or kafka"),
         ({"KC_LOG": "sqlite:/proc/nowhere/log.db"}, "/proc/nowhere"),
