@@ -17,7 +17,7 @@ from core.eventlog.index import Index
 from core.eventlog.parts import drop_index, index_path, set_aside
 from core.eventlog.shard import Shard
 from core.limits import BOOKS_LOOK_S, FORMAT
-from core.vocabulary import CENTRE, LOOKS, book_of, shard_of
+from core.vocabulary import CALLS, book_of, shard_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from core.eventlog.log import Log, LogStore
     from core.eventlog.settings import NodeSettings
     from core.personal import CitySecret
-
-_ONE_SHARD = frozenset({CENTRE, LOOKS})  # who follows them keeps one position
 
 
 class Books:
@@ -46,7 +44,7 @@ class Books:
         self.counts: dict[str, int] = {}  # of the shards of each open book
         self._settings, self._store, self._secret, self._wake = settings, store, secret, wake
         self._opening = asyncio.Lock()
-        self._away: Unavailable | None = None
+        self.away: Unavailable | None = None  # why the log was not there when it was last looked at
         self._looking: asyncio.Task[None] | None = None
 
     # --- which shard ------------------------------------------------------------------------------
@@ -79,7 +77,7 @@ class Books:
         except Unavailable as e:
             if not may_wait or not self._store.shared:
                 raise
-            self._away = e
+            self.away = e
             found = known_books(self._settings.data)
             wanted = dict.fromkeys(book for book in wanted if book in found)
         for book in (*wanted, *(book for book in found if book not in wanted)):
@@ -103,10 +101,13 @@ class Books:
         async with self._opening:
             if book in self.counts:
                 return
-            away = self._away if may_wait else None
+            away = self.away if may_wait else None
             logs = await self._logs(book) if away is None else self._logs_away(book)
-            if len(logs) > 1 and book in _ONE_SHARD:
-                raise Corrupt(f"the log has {len(logs)} shards of {book}, which has one only")
+            if len(logs) > 1 and book != CALLS:
+                raise Corrupt(
+                    f"the log has {len(logs)} shards of {book}, and only {CALLS} may have several: "
+                    "make it anew with one partition, and copy what it holds"
+                )
             for number, log in enumerate(logs):
                 await self._open_shard(log, book, number, len(logs), progress, away, may_wait)
             self.counts[book] = len(logs)
@@ -161,9 +162,11 @@ class Books:
             await asyncio.sleep(BOOKS_LOOK_S)
             try:
                 found = await self._store.books()
-                self._away = None
+                self.away = None
                 for book in dict.fromkeys((*self._settings.books, *found)):
                     await self.open(book)
+            except Unavailable as e:
+                self.away = e
             except KontaktcenterError:
                 continue  # told to whoever asks for it; the others go on
 

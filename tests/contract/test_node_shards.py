@@ -104,7 +104,7 @@ async def test_a_commit_over_two_shards_is_refused(tmp_path: Path) -> None:
 
 @story
 async def test_the_centre_has_one_shard_only(tmp_path: Path) -> None:
-    with pytest.raises(Corrupt, match="one only"):
+    with pytest.raises(Corrupt, match="only calls"):
         await Node.open(on(AwayStore(centre=2), tmp_path, "centre"))
 
 
