@@ -15,7 +15,7 @@ from core.eventlog.kafka_log.store import KafkaStore
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kafka_world import SharedBroker
+    from deploy.kafka_lab import SharedBroker
 
 CLIENTS = ("kafka-python", "aiokafka")
 KAFKA_KINDS = [pytest.param(client, marks=pytest.mark.kafka) for client in CLIENTS]

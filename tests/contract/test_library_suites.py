@@ -3,28 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from threading import Lock
-from typing import TYPE_CHECKING, Any
 
-import pytest
-from eventsourcing.persistence import StoredEvent
-from eventsourcing.tests import application as application_suites
-from eventsourcing.tests import persistence as suites
-from eventsourcing.tests import projection as projection_suites
-from eventsourcing.utils import Environment
-
-from core.eventlog.recorder import (
-    LogAggregateRecorder,
-    LogApplicationRecorder,
-    LogFactory,
-    LogProcessRecorder,
-    LogTrackingRecorder,
-)
-
-if TYPE_CHECKING:
-    from eventsourcing.persistence import AggregateRecorder, Tracking, TrackingRecorder
-
-MODULE = "core.eventlog.recorder"
+import library_suites
+from library_suites import MODULE
 
 
 class OnMemory:
@@ -43,270 +24,102 @@ class OnSqlite:
         return {"PERSISTENCE_MODULE": MODULE, "KC_LOG": f"sqlite:{folder.name}/log.db"}
 
 
-class Made:
-    """Gives each test a factory that is closed after it."""
-
-    def make_env(self) -> dict[str, str]:
-        raise NotImplementedError
-
-    def make_factory(self) -> LogFactory:
-        factory = LogFactory(Environment("TestCase", self.make_env()))
-        self.addCleanup(factory.close)  # type: ignore[attr-defined]  # a TestCase's
-        return factory
-
-
-class AggregateSuite(Made, suites.AggregateRecorderTestCase):
-    def create_recorder(self) -> AggregateRecorder:
-        return self.make_factory().aggregate_recorder()
-
-
-class TestAggregateRecorderOnMemory(OnMemory, AggregateSuite):
+class TestAggregateRecorderOnMemory(OnMemory, library_suites.AggregateSuite):
     pass
 
 
-class TestAggregateRecorderOnSqlite(OnSqlite, AggregateSuite):
+class TestAggregateRecorderOnSqlite(OnSqlite, library_suites.AggregateSuite):
     pass
 
 
-class SnapshotSuite(Made, suites.AggregateRecorderTestCase):
-    def create_recorder(self) -> AggregateRecorder:
-        return self.make_factory().aggregate_recorder(purpose="snapshots")
-
-
-class TestSnapshotRecorderBesideMemory(OnMemory, SnapshotSuite):
+class TestSnapshotRecorderBesideMemory(OnMemory, library_suites.SnapshotSuite):
     pass
 
 
-class TestSnapshotRecorderBesideSqlite(OnSqlite, SnapshotSuite):
+class TestSnapshotRecorderBesideSqlite(OnSqlite, library_suites.SnapshotSuite):
     pass
 
 
-class ApplicationSuite(Made, suites.ApplicationRecorderTestCase[LogApplicationRecorder]):
-    def create_recorder(self) -> LogApplicationRecorder:
-        recorder = self.make_factory().application_recorder()
-        assert isinstance(recorder, LogApplicationRecorder)
-        return recorder
+class TestApplicationRecorderOnMemory(OnMemory, library_suites.ApplicationSuite):
+    pass
 
+
+class TestApplicationRecorderOnSqlite(OnSqlite, library_suites.ApplicationSuite):
+    pass
+
+
+class TestNonInterleavingOnMemory(OnMemory, library_suites.NonInterleavingSuite):
+    pass
+
+
+class TestNonInterleavingOnSqlite(OnSqlite, library_suites.NonInterleavingSuite):
+    pass
+
+
+class TestTrackingRecorderOnMemory(OnMemory, library_suites.TrackingSuite):
+    pass
+
+
+class TestTrackingRecorderOnSqlite(OnSqlite, library_suites.TrackingSuite):
+    pass
+
+
+class TestProcessRecorderOnMemory(OnMemory, library_suites.ProcessSuite):
+    pass
+
+
+class TestProcessRecorderOnSqlite(OnSqlite, library_suites.ProcessSuite):
+    pass
+
+
+class TestProcessAsApplicationOnSqlite(OnSqlite, library_suites.ProcessAsApplicationSuite):
     def test_insert_subscribe(self) -> None:
         self.optional_test_insert_subscribe()
 
 
-class TestApplicationRecorderOnMemory(OnMemory, ApplicationSuite):
+class TestFactoryOnMemory(OnMemory, library_suites.FactorySuite):
     pass
 
 
-class TestApplicationRecorderOnSqlite(OnSqlite, ApplicationSuite):
+class TestFactoryOnSqlite(OnSqlite, library_suites.FactorySuite):
     pass
 
 
-class NonInterleavingSuite(Made, suites.NonInterleavingNotificationIDsBaseCase):
-    def create_recorder(self) -> Any:
-        return self.make_factory().application_recorder()
-
-
-class TestNonInterleavingOnMemory(OnMemory, NonInterleavingSuite):
+class TestExampleApplicationOnMemory(OnMemory, library_suites.ExampleSuite):
     pass
 
 
-class TestNonInterleavingOnSqlite(OnSqlite, NonInterleavingSuite):
+class TestExampleApplicationOnSqlite(OnSqlite, library_suites.ExampleSuite):
     pass
 
 
-class TrackingSuite(Made, suites.TrackingRecorderTestCase):
-    def create_recorder(self) -> TrackingRecorder:
-        return self.make_factory().tracking_recorder()
-
-
-class TestTrackingRecorderOnMemory(OnMemory, TrackingSuite):
+class TestApplicationOnMemory(OnMemory, library_suites.ApplicationCaseSuite):
     pass
 
 
-class TestTrackingRecorderOnSqlite(OnSqlite, TrackingSuite):
+class TestApplicationOnSqlite(OnSqlite, library_suites.ApplicationCaseSuite):
     pass
 
 
-class ProcessSuite(Made, suites.ProcessRecorderTestCase):
-    def create_recorder(self) -> Any:
-        return self.make_factory().process_recorder()
-
-
-class TestProcessRecorderOnMemory(OnMemory, ProcessSuite):
+class TestEventCountersViewOnMemory(OnMemory, library_suites.ViewSuite):
     pass
 
 
-class TestProcessRecorderOnSqlite(OnSqlite, ProcessSuite):
+class TestEventCountersViewOnSqlite(OnSqlite, library_suites.ViewSuite):
     pass
 
 
-class ProcessAsApplicationSuite(Made, suites.ApplicationRecorderTestCase[LogProcessRecorder]):
-    """A process recorder is an application recorder too, so it keeps that contract as well."""
-
-    def create_recorder(self) -> LogProcessRecorder:
-        recorder = self.make_factory().process_recorder()
-        assert isinstance(recorder, LogProcessRecorder)
-        return recorder
-
-
-class TestProcessAsApplicationOnSqlite(OnSqlite, ProcessAsApplicationSuite):
-    def test_insert_subscribe(self) -> None:
-        self.optional_test_insert_subscribe()
-
-
-class OwnTrackingRecorder(LogTrackingRecorder):
+class TestProjectionOnMemory(OnMemory, library_suites.ProjectionSuite):
     pass
 
 
-class FactorySuite(Made, suites.InfrastructureFactoryTestCase[LogFactory]):
-    def setUp(self) -> None:
-        self.env = Environment("TestCase", self.make_env())
-        super().setUp()
-
-    def expected_factory_class(self) -> type[LogFactory]:
-        return LogFactory
-
-    def expected_aggregate_recorder_class(self) -> type[LogAggregateRecorder]:
-        return LogAggregateRecorder
-
-    def expected_application_recorder_class(self) -> type[LogApplicationRecorder]:
-        return LogApplicationRecorder
-
-    def expected_tracking_recorder_class(self) -> type[LogTrackingRecorder]:
-        return LogTrackingRecorder
-
-    def tracking_recorder_subclass(self) -> type[LogTrackingRecorder]:
-        return OwnTrackingRecorder
-
-    def expected_process_recorder_class(self) -> type[LogProcessRecorder]:
-        return LogProcessRecorder
-
-
-class TestFactoryOnMemory(OnMemory, FactorySuite):
+class TestProjectionOnSqlite(OnSqlite, library_suites.ProjectionSuite):
     pass
 
 
-class TestFactoryOnSqlite(OnSqlite, FactorySuite):
+class TestEventSourcedProjectionOnMemory(OnMemory, library_suites.EventSourcedProjectionSuite):
     pass
 
 
-class ExampleSuite(Made, application_suites.ExampleApplicationTestCase):
-    expected_factory_topic = "core.eventlog.recorder:LogFactory"
-
-    @pytest.fixture(autouse=True)
-    def _environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The suite hands over no environment: the process's is what the library reads."""
-        for name, value in self.make_env().items():
-            monkeypatch.setenv(name, value)
-
-
-class TestExampleApplicationOnMemory(OnMemory, ExampleSuite):
+class TestEventSourcedProjectionOnSqlite(OnSqlite, library_suites.EventSourcedProjectionSuite):
     pass
-
-
-class TestExampleApplicationOnSqlite(OnSqlite, ExampleSuite):
-    pass
-
-
-class ApplicationCaseSuite(Made, application_suites.ApplicationTestCase):
-    """What the library asks of an application, whatever it is recorded with."""
-
-    @pytest.fixture(autouse=True)
-    def _environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        for name, value in self.make_env().items():
-            monkeypatch.setenv(name, value)
-
-
-class TestApplicationOnMemory(OnMemory, ApplicationCaseSuite):
-    pass
-
-
-class TestApplicationOnSqlite(OnSqlite, ApplicationCaseSuite):
-    pass
-
-
-class LogEventCounters(LogTrackingRecorder, projection_suites.EventCountersView):
-    """Its counts are events of its own book, recorded in one commit with the tracking position."""
-
-    def __init__(self, book: Any) -> None:
-        super().__init__(book)
-        self._lock = Lock()
-
-    def get_created_event_counter(self) -> int:
-        return self._count("created")
-
-    def get_subsequent_event_counter(self) -> int:
-        return self._count("subsequent")
-
-    def incr_created_event_counter(self, tracking: Tracking) -> None:
-        self._increment("created", tracking)
-
-    def incr_subsequent_event_counter(self, tracking: Tracking) -> None:
-        self._increment("subsequent", tracking)
-
-    def _count(self, name: str) -> int:
-        return self.book.shared.state.heads([name]).get(name, 0)
-
-    def _increment(self, name: str, tracking: Tracking) -> None:
-        with self._lock:
-            counted = StoredEvent(name, self._count(name) + 1, "counted", b"{}")
-            self.record([counted], tracking)
-
-
-class ViewSuite(Made, projection_suites.EventCountersViewTestCase):
-    def construct_event_counters_view(self) -> Any:
-        return self.make_factory().tracking_recorder(LogEventCounters)
-
-
-class TestEventCountersViewOnMemory(OnMemory, ViewSuite):
-    pass
-
-
-class TestEventCountersViewOnSqlite(OnSqlite, ViewSuite):
-    pass
-
-
-class ProjectionSuite(Made, projection_suites.AggregateEventCountersProjectionTestCase):
-    view_class = LogEventCounters
-
-    def setUp(self) -> None:
-        self.env = self.make_env()  # type: ignore[misc]  # a log for each test
-
-
-class TestProjectionOnMemory(OnMemory, ProjectionSuite):
-    pass
-
-
-class TestProjectionOnSqlite(OnSqlite, ProjectionSuite):
-    pass
-
-
-class EventSourcedProjectionSuite(Made, projection_suites.EventSourcedProjectionTestCase):
-    def setUp(self) -> None:
-        self.env = self.make_env()  # type: ignore[misc]  # as above
-
-
-class TestEventSourcedProjectionOnMemory(OnMemory, EventSourcedProjectionSuite):
-    pass
-
-
-class TestEventSourcedProjectionOnSqlite(OnSqlite, EventSourcedProjectionSuite):
-    pass
-
-
-# What only carries a suite is none itself; pytest goes by the base, not by the name.
-del (
-    AggregateSuite,
-    SnapshotSuite,
-    ApplicationSuite,
-    NonInterleavingSuite,
-    TrackingSuite,
-    ProcessSuite,
-)
-del (
-    ProcessAsApplicationSuite,
-    FactorySuite,
-    ExampleSuite,
-    ApplicationCaseSuite,
-    ViewSuite,
-    ProjectionSuite,
-)
-del EventSourcedProjectionSuite
