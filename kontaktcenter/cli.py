@@ -117,11 +117,19 @@ def demo(
         float, typer.Option(min=0.1, max=1000, help=_("How many times as fast as it happened."))
     ] = 10.0,
     once: Annotated[bool, typer.Option("--once", help=_("Play it once, and stop."))] = False,
+    log: Annotated[
+        str | None,
+        typer.Option(
+            "--log",
+            metavar="kafka://…",
+            help=_("Play into a log on Kafka that other nodes show; its prefix begins with demo."),
+        ),
+    ] = None,
 ) -> int:
     """Start the demo and stay until a signal comes."""
     from kontaktcenter.demo import run  # noqa: PLC0415 -- `--help` starts without it
 
-    return run(data, port=port, speed=speed, once=once)
+    return run(data, port=port, speed=speed, once=once, log=log)
 
 
 @imports.command("queue-log", help=_("Import Asterisk's queue_log; a second time changes nothing."))

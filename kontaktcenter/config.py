@@ -237,16 +237,23 @@ def _require_whole(config: Config) -> None:
 
 
 def load_demo(
-    data: Path | None, port: int | None, environ: Mapping[str, str] | None = None
+    data: Path | None,
+    port: int | None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    log: str | None = None,
 ) -> Config:
     """The demo's configuration: a folder and log of its own, whatever is said of real ones.
 
+    A `log` that is asked for is a trial's: its topics are made where they are missing.
     Raises: ConfigError.
     """
     environ = os.environ if environ is None else environ
     kept = {name: value for name, value in environ.items() if name not in _REAL}
     folder = data or default_data(environ).with_name("kontaktcenter-demo")
-    return load({"data": folder, "port": port, "public_board": True}, environ=kept)
+    create = None if log is None else "unsafe"
+    flags = {"data": folder, "port": port, "public_board": True, "log": log, "log_create": create}
+    return load(flags, environ=kept)
 
 
 def _file_asked(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from datetime import timedelta
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +12,7 @@ from core.errors import Unavailable
 from kontaktcenter import config as configuration
 from kontaktcenter import demo_accounts, demo_mark, process_log, server, wiring, words
 from kontaktcenter.config import ConfigError
-from kontaktcenter.demo_clock import DemoClock
+from kontaktcenter.demo_clock import DemoClock, LiveClock
 from kontaktcenter.demo_player import Player
 from kontaktcenter.demo_recording import parse
 from kontaktcenter.terminal import Terminal
@@ -26,17 +27,20 @@ if TYPE_CHECKING:
     from kontaktcenter.wiring import House
 
 _PORTS: Final = 50  # how many ports to pass over
+_BEHIND: Final = timedelta(minutes=5)  # so that the board is full from the beginning
 _LOOK_BACK: Final = (
     500  # commits at a shard's end among which the latest time is; dice close the cases
 )
 
 
-def run(data: Path | None, *, port: int | None, speed: float, once: bool) -> int:
-    """Play until a signal comes, or once.
+def run(
+    data: Path | None, *, port: int | None, speed: float, once: bool, log: str | None = None
+) -> int:
+    """Play until a signal comes, or once; into `log` where one is given, for others to see.
 
-    Raises: Refused for a folder with a real log, Unavailable.
+    Raises: Refused for a folder or topics with a real log, Unavailable.
     """
-    config = configuration.load_demo(data, port)
+    config = configuration.load_demo(data, port, log=log)
     words.choose(config.language)
     server.require_loopback(config, insecure=False)
     process_log.begin()
@@ -46,15 +50,21 @@ def run(data: Path | None, *, port: int | None, speed: float, once: bool) -> int
 
 async def _serve(config: Config, speed: float, *, once: bool) -> int:
     listener = _free(config)
-    clock = DemoClock(wiring.real_clock(), speed)
+    # Other nodes show a log on Kafka by their own clocks, so that the demo's may not run ahead.
+    clock = (
+        LiveClock(wiring.real_clock, _BEHIND, speed)
+        if config.on_kafka
+        else DemoClock(wiring.real_clock(), speed)
+    )
+    note = _live_note() if config.on_kafka else _note(speed)
     with Terminal() as terminal, contextlib.closing(listener):
         async with wiring.opened(config, clock, out=terminal) as house:
             clock.begin_after(await asyncio.to_thread(_last_time, house))
             await house.node.propose_many(demo_accounts.drafts(house.directory(), clock()))
             people = tuple(person for person, _grant in demo_accounts.people(house.directory()))
             token = server.facts_token(config)
-            app = wiring.web_app(house, token, _note(speed), people)
-            web = server.WebServer(app, lambda: _announce(config, listener, speed))
+            app = wiring.web_app(house, token, note, people)
+            web = server.WebServer(app, lambda: _announce(config, listener, note))
             player = asyncio.create_task(_play(house, clock, web, once=once))
             try:
                 return await web.run(listener)
@@ -80,9 +90,13 @@ def _note(speed: float) -> str:
     )
 
 
-def _announce(config: Config, listener: socket.socket, speed: float) -> None:
+def _live_note() -> str:
+    return _("Demo: a recorded crisis at the pace it had; nothing here is real.")
+
+
+def _announce(config: Config, listener: socket.socket, note: str) -> None:
     server.say(_("The board: {address}").format(address=server.address_of(config.host, listener)))
-    server.say(_note(speed))
+    server.say(note)
     server.say(_("The data folder: {folder}").format(folder=config.data))
     server.say(_("Stop with Ctrl-C."))
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from core.commit import Clock
+
 
 class DemoClock:
     """A clock (`core.commit.Clock`) that began at `start` and runs at `speed` times real time."""
@@ -32,3 +34,24 @@ class DemoClock:
     def real_s_until(self, moment: datetime) -> float:
         """Real seconds until the demo's clock shows `moment`; 0 if it has passed."""
         return max(0.0, (moment - self()).total_seconds() / self._speed)
+
+
+class LiveClock(DemoClock):
+    """A demo's clock for a log that others read with theirs: it is never ahead of the world's.
+
+    It began `behind` ago, runs at `speed` until it has caught up, and then keeps the world's time.
+    """
+
+    def __init__(
+        self,
+        real: Clock,
+        behind: timedelta,
+        speed: float,
+        elapsed: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(real() - behind, speed, elapsed)
+        self._real = real
+
+    def __call__(self) -> datetime:
+        """The time in the demo."""
+        return min(super().__call__(), self._real())

@@ -69,7 +69,7 @@ async def _serve(config: Config) -> int:
     with Terminal() as terminal, contextlib.closing(listener):
         async with wiring.opened(config, out=terminal) as house:
             token = facts_token(config)
-            app = wiring.web_app(house, token, demo_mark.note(config.data))
+            app = wiring.web_app(house, token, demo_mark.note(config))
             web = WebServer(app, lambda: _announce(house, listener))
             return await web.run(listener)
 

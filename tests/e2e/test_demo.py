@@ -100,6 +100,14 @@ def test_a_busy_port_is_passed_over_and_said(tmp_path: Path) -> None:
     assert not address.endswith(f":{port}/")
 
 
+def test_it_does_not_play_into_topics_that_may_be_a_citys(tmp_path: Path) -> None:
+    log = "kafka://127.0.0.1:1/city"
+    done = kc(tmp_path, "demo", "--data", tmp_path / "demo", "--log", log, code=1)
+
+    assert "give it a prefix that begins with demo" in done.stderr
+    assert not (tmp_path / "demo").exists()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_ended_in_any_way_it_starts_again_on_the_same_log_and_goes_on(
     number: int, tmp_path: Path

@@ -14,10 +14,10 @@ from project import ROOT
 
 from core.calls import CallWrappedUp
 from core.cases import CaseRegistered
-from core.commit import Accepted, Answer, Draft, Recorded
+from core.commit import Accepted, Answer, Draft, KeptFact, Recorded
 from core.taxonomy import Directory, read_taxonomy
 from kontaktcenter import demo_people
-from kontaktcenter.demo_clock import DemoClock
+from kontaktcenter.demo_clock import DemoClock, LiveClock
 from kontaktcenter.demo_player import Player
 from kontaktcenter.demo_recording import Recording, next_start, parse
 
@@ -94,6 +94,39 @@ def test_the_demo_clock_runs_at_its_speed() -> None:
     assert clock.real_s_until(START) == 0
 
 
+def test_where_others_read_along_the_clock_catches_up_with_the_world_and_stays_with_it() -> None:
+    real = [100.0]
+
+    def world() -> datetime:
+        return START + timedelta(seconds=real[0])
+
+    now = world()
+    clock = LiveClock(world, timedelta(minutes=5), 10, lambda: real[0])
+
+    assert clock() == now - timedelta(minutes=5)
+    real[0] += 10
+    assert clock() == now - timedelta(minutes=5) + timedelta(seconds=100)
+    real[0] += 90
+    assert clock() == world()
+    clock.begin_after(world() - timedelta(seconds=1))  # the log's last; nothing is shown before it
+    assert clock() == world()
+
+
+def test_a_demos_clock_goes_on_after_what_its_log_holds() -> None:
+    real = [100.0]
+
+    def world() -> datetime:
+        return START + timedelta(seconds=real[0])
+
+    last = world() - timedelta(seconds=30)
+    clock = LiveClock(world, timedelta(minutes=5), 10, lambda: real[0])
+    clock.begin_after(last)
+
+    assert clock() == last
+    real[0] += 1
+    assert clock() == last + timedelta(seconds=10)
+
+
 def test_the_same_dice_give_the_same_people(directory: Directory) -> None:
     call = demo_people.Answered("1.5", "avfall", "Agent 101", START)
 
@@ -153,6 +186,9 @@ class Recorder:
 
     def heads(self, streams: Iterable[str]) -> Mapping[str, int]:
         return {}
+
+    def kept(self, stream: str) -> Sequence[KeptFact]:
+        return ()
 
     def caller_ref(self, number: str) -> str:
         return f"ref-{number}"
