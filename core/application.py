@@ -17,17 +17,28 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 from eventsourcing.application import AggregateNotFoundError, Repository
 from eventsourcing.persistence import EventStore
 
-from core.access import NotAllowed, Verdict, require, verdict
+from core.access import require
 from core.account_rules import ACCOUNTS
 from core.call_rules import CALLS
 from core.calls import without_caller
 from core.case_rules import CASES
 from core.change_rules import CATALOGUE
-from core.commit import Accepted, Answer, Draft, Fork, Happened, Recorded, attempt_id, first_of
+from core.commit import (
+    Accepted,
+    Answer,
+    Draft,
+    Fork,
+    Happened,
+    Recorded,
+    attempt_id,
+    first_of,
+    judged,
+)
 from core.erasure import ERASURES
 from core.errors import Corrupt, Invalid, Refused, Stale
 from core.held import HeldMapper, PortRecorder, SnapshotRecorder
 from core.limits import DECISION_ATTEMPTS_MAX, SNAPSHOT_EVERY_VERSIONS
+from core.reviews import REVIEWS
 from core.shifts import SHIFTS
 from core.vocabulary import Origin, kind_of
 
@@ -36,13 +47,16 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from core.commands import Command, Decider
-    from core.commit import Event, Port
+    from core.commit import Event, KeptFact, Port
     from core.taxonomy import Directory
 
 State = TypeVar("State")
 DirectoryNow = Callable[[], "Directory"]
 DECIDERS: Final[Mapping[str, Decider[Any]]] = MappingProxyType(
-    {decider.name: decider for decider in (ACCOUNTS, CALLS, CASES, CATALOGUE, ERASURES, SHIFTS)}
+    {
+        decider.name: decider
+        for decider in (ACCOUNTS, CALLS, CASES, CATALOGUE, ERASURES, REVIEWS, SHIFTS)
+    }
 )
 
 
@@ -127,8 +141,6 @@ class Application:
         """
         directory = self._directory()
         assert command.actor == command.asker.id, "who asks is who is recorded"
-        if verdict(command.asker, command.DEED, command.place, directory) is Verdict.DENIED:
-            raise NotAllowed(deed=command.DEED.value)  # leaves no trace: it could never be done
         command.check(directory)
         decider = DECIDERS.get(kind_of(command.stream))
         if decider is None:
@@ -172,13 +184,14 @@ class Application:
                 events = ()  # a "no" is as final as a "yes": it is given when the log has judged it
             draft = self._draft(command, n, origin, loaded.version, events)
             answer = await self._port.propose(draft)
-            if isinstance(answer.verdict, Fork):
+            verdict = judged(answer)
+            if isinstance(verdict, Fork):
                 raise IdUsedBefore(id=command.id)
-            first = first_of(answer.verdict)
+            first = first_of(verdict)
             if not isinstance(first, Accepted):
                 continue
             if len(first.seqs):
-                if first is not answer.verdict:  # an earlier attempt's: its events are the answer
+                if first is not verdict:  # an earlier attempt's: its events are the answer
                     events = self._recorded_in(command.stream, draft.id)
                 return replace(answer, recorded=events)
             return self._nothing(decider, command, directory, answer, first.position)
@@ -282,11 +295,11 @@ class GuardedPort:
 
     async def propose(self, draft: Draft) -> Answer:
         """As the port's own."""
-        return await self._port.propose(self._kept(draft))
+        return await self._port.propose(self._suppressed(draft))
 
     async def propose_many(self, drafts: Sequence[Draft]) -> Sequence[Answer]:
         """As the port's own."""
-        return await self._port.propose_many([self._kept(draft) for draft in drafts])
+        return await self._port.propose_many([self._suppressed(draft) for draft in drafts])
 
     def load(self, stream: str, *, protected: bool = False) -> Sequence[Recorded]:
         """As the port's own."""
@@ -296,11 +309,15 @@ class GuardedPort:
         """As the port's own."""
         return self._port.heads(streams)
 
+    def kept(self, stream: str) -> Sequence[KeptFact]:
+        """As the port's own."""
+        return self._port.kept(stream)
+
     def caller_ref(self, number: str) -> str:
         """As the port's own."""
         return self._port.caller_ref(number)
 
-    def _kept(self, draft: Draft) -> Draft:
+    def _suppressed(self, draft: Draft) -> Draft:
         directory = self._directory()
         events = tuple(
             replace(happened, event=without_caller(happened.event, directory))

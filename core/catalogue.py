@@ -16,7 +16,18 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
-from core import accounts, calls, cases, entries, erasure, looks, retention, shifts
+from core import (
+    accounts,
+    calls,
+    cases,
+    entries,
+    erasure,
+    looks,
+    nodes,
+    retention,
+    reviews,
+    shifts,
+)
 from core.personal import PersonalField
 from core.vocabulary import book_of
 
@@ -57,8 +68,11 @@ EVENT_CLASSES: Final[tuple[type[Event], ...]] = (
     erasure.ErasureDecided,
     erasure.ErasureOrdered,
     erasure.ErasureCarriedOut,
+    erasure.ErasureCompleted,
     retention.ArchiveExported,
     looks.PersonLookedAt,
+    *nodes.NODE_EVENTS,
+    *reviews.REVIEW_EVENTS,
 )
 
 EVENTS: Final[Mapping[str, type[Event]]] = MappingProxyType({c.TOPIC: c for c in EVENT_CLASSES})

@@ -108,7 +108,8 @@ class Draft:
     `asking` is what identifies the asking, in clear; the port keys it.
 
     Shape: the events are all of one shard; none at all is a draft too (small print 4), and then
-    `about` names the stream whose shard it is judged in.
+    `about` names the stream whose shard it is judged in. `also_as_fact`: where the log cannot be
+    reached it is recorded all the same, without its versions.
     """
 
     id: UUID
@@ -119,6 +120,14 @@ class Draft:
     cause: str | None = None
     correlation: str | None = None
     about: str | None = None
+    also_as_fact: bool = False
+
+    @property
+    def may_be_kept(self) -> bool:
+        """Whether it is a fact, or stands for one: a node that is cut off keeps it."""
+        return bool(self.events) and (
+            self.also_as_fact or all(happened.version is None for happened in self.events)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +167,17 @@ class Fork:
 Verdict = Accepted | StaleVerdict | Duplicate | Fork
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Not judged yet: a fact that stands in this node's journal, durably.
+
+    It is proposed, with its id, when the node has the log again. `number` is its place in the
+    journal. Decisions and empty commits are never kept.
+    """
+
+    number: int
+
+
 def first_of(verdict: Verdict) -> Accepted | StaleVerdict:
     """The verdict itself, or the one that it repeats."""
     return verdict.first if isinstance(verdict, Duplicate | Fork) else verdict
@@ -194,13 +214,35 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a proposer learns: the verdict, and where it stands (`shard`, such as `calls/0`)."""
+class KeptFact:
+    """One event of a commit in this node's journal, personal fields opened: not judged yet."""
 
-    verdict: Verdict
+    stream: str
+    commit_id: UUID
+    actor: str
+    origin: str
+    recorded_at: datetime
+    occurred_at: datetime
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a proposer learns: the verdict, and where it stands (`shard`, such as `calls/0`).
+
+    `durability` is `log`, or `local` where the verdict is `Kept`.
+    """
+
+    verdict: Verdict | Kept
     shard: str
     durability: str = "log"
     recorded: tuple[Event, ...] = field(default=())
+
+
+def judged(answer: Answer) -> Verdict:
+    """The verdict on a decision, which is never kept."""
+    assert not isinstance(answer.verdict, Kept), "only facts are kept"
+    return answer.verdict
 
 
 class Port(Protocol):
@@ -233,6 +275,10 @@ class Port(Protocol):
 
     def heads(self, streams: Iterable[str]) -> Mapping[str, int]:
         """The last version of each of `streams`; those never seen are left out."""
+        ...
+
+    def kept(self, stream: str) -> Sequence[KeptFact]:
+        """What this node has kept about the stream and the log has not judged, in its order."""
         ...
 
     def caller_ref(self, number: str) -> str:

@@ -1,4 +1,4 @@
-"""The chain of looks of one node, in the log: no data is shown before the log has the look at it.
+"""The chain of looks of one node, in the log: no data is shown before the look at it is recorded.
 
 All looks that wait go into the next commit together, and one commit is under way at a time. A look
 expects its number as the stream's version, so that the log itself decides who is next: a second
@@ -12,7 +12,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from core.commit import Accepted, Draft, Fork, Happened, first_of, read_log_id
+from core.commit import Accepted, Draft, Fork, Happened, Kept, first_of, read_log_id
 from core.errors import KontaktcenterError, Unavailable
 from core.limits import DECISION_ATTEMPTS_MAX, LOOKS_PER_COMMIT_MAX, LOOKS_WAITING_MAX
 from core.looks import End, Look, PersonLookedAt, Seen, beginning, look_hash
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from eventsourcing.persistence import EventStore
 
     from core.access import Asker, Purpose
-    from core.commit import Clock, Port, Recorded
+    from core.commit import Clock, KeptFact, Port, Recorded, Verdict
 
 ACTOR: Final = "read_log"
 _RETRY_S: Final = 2.0
@@ -124,9 +124,10 @@ class ChainedReadLog:
             events, end = self._chained(looks, end)
             self._commits += 1
             name = f"{self.stream}/{self._session}/{self._commits}"
-            draft = Draft(read_log_id(name), name, ACTOR, Origin.DESK, events)
-            verdict = (await self._port.propose(draft)).verdict
-            if isinstance(first_of(verdict), Accepted) and not isinstance(verdict, Fork):
+            draft = Draft(
+                read_log_id(name), name, ACTOR, Origin.DESK, events, also_as_fact=True
+            )  # a look that this node's journal has is as durable as the data that it was at
+            if _stands((await self._port.propose(draft)).verdict):
                 self._end = end
                 return
         if looks:
@@ -145,14 +146,26 @@ class ChainedReadLog:
         return tuple(happened), end
 
     def _read_end(self) -> End:
-        """Where the chain ends as this node has judged it."""
+        """Where the chain ends as this node has judged it, and beyond that kept it."""
+        kept = self._port.kept(self.stream)
+        if kept:
+            return _end_of(self.stream, kept[-1])
         found = cast("list[Recorded]", list(self._events.get(self.stream, desc=True, limit=1)))
         if not found:
             return beginning(self.stream)
-        last = found[0]
-        assert isinstance(last.event, PersonLookedAt), f"{self.stream} holds looks alone"
-        look = Look(self.stream, last.version, last.occurred_at, last.event)
-        return End(last.version, look_hash(look))
+        return _end_of(self.stream, found[0])
+
+
+def _stands(verdict: Verdict | Kept) -> bool:
+    """Whether the look is recorded: in the log, or in this node's journal on its way there."""
+    if isinstance(verdict, Kept | Fork):
+        return isinstance(verdict, Kept)
+    return isinstance(first_of(verdict), Accepted)
+
+
+def _end_of(stream: str, last: Recorded | KeptFact) -> End:
+    assert isinstance(last.event, PersonLookedAt), f"{stream} holds looks alone"
+    return End(last.event.n, look_hash(Look(stream, None, last.occurred_at, last.event)))
 
 
 def _parts(looks: list[_Wanted]) -> list[list[_Wanted]]:

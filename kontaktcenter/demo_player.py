@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from core.commit import StaleVerdict, first_of
+from core.commit import Kept, StaleVerdict, first_of
 from kontaktcenter.demo_people import EXCHANGE, Answered, Planned, after_call, sign_off, sign_on
 from kontaktcenter.demo_recording import next_start
 from telephony.importer import Importer
@@ -17,7 +17,7 @@ from telephony.importer import Importer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.commit import Draft, Port
+    from core.commit import Answer, Draft, Port
     from core.taxonomy import Directory
     from kontaktcenter.demo_clock import DemoClock
     from kontaktcenter.demo_recording import Due, Recording
@@ -144,9 +144,14 @@ class Player:
                 cases.add(draft.about)
         answers = await self._port.propose_many(now)
         for draft, answer in zip(now, answers, strict=True):
-            if draft.about is not None and isinstance(first_of(answer.verdict), StaleVerdict):
+            if draft.about is not None and _is_stale(answer):
                 self._left.add(draft.about)
         return later
 
     def _free(self, agent: str, at: datetime) -> bool:
         return agent not in self._paused and self._busy[agent] <= at
+
+
+def _is_stale(answer: Answer) -> bool:
+    verdict = answer.verdict
+    return not isinstance(verdict, Kept) and isinstance(first_of(verdict), StaleVerdict)

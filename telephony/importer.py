@@ -13,7 +13,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
-from core.commit import Draft, Duplicate, Fork, Happened, StaleVerdict, first_of, telephony_id
+from core.commit import (
+    Draft,
+    Duplicate,
+    Fork,
+    Happened,
+    Kept,
+    StaleVerdict,
+    first_of,
+    judged,
+    telephony_id,
+)
 from core.errors import Corrupt, Invalid, Refused, Unavailable
 from core.limits import (
     DECISION_ATTEMPTS_MAX,
@@ -51,17 +61,19 @@ class ImportReport:
     """What became of the lines.
 
     `lines` = `events` (rows understood) + `malformed`; `events` = `facts` (newly recorded) +
-    `already_known` + `forks`. One row is one fact, also where it makes two events. `calls` counts
-    the different calls seen. `forks` are rows whose id the log knows with another origin: kept
-    aside there, and somebody must look. `unfinished` names files whose last row has no line end and
-    was not read. Where following has met more malformed rows than IMPORT_MALFORMED_MAX,
-    `malformed_more` counts those that are not listed.
+    `already_known` + `kept` (on this node, until it has the log again) + `forks`. One row is one
+    fact, also where it makes two events. `calls` counts the different calls seen. `forks` are rows
+    whose id the log knows with another origin: kept aside there, and somebody must look.
+    `unfinished` names files whose last row has no line end and was not read. Where following has
+    met more malformed rows than IMPORT_MALFORMED_MAX, `malformed_more` counts those that are not
+    listed.
     """
 
     lines: int = 0
     events: int = 0
     facts: int = 0
     already_known: int = 0
+    kept: int = 0
     calls: int = 0
     malformed: list[MalformedRow] = field(default_factory=list)
     malformed_more: int = 0
@@ -77,6 +89,7 @@ class ImportReport:
             "already_known": self.already_known,
             "malformed": [row._asdict() for row in self.malformed],
             "calls": self.calls,
+            **({"kept": self.kept} if self.kept else {}),
         }
 
 
@@ -236,6 +249,7 @@ class Importer:
         for stream, place in places.items():
             if stream not in states:
                 states[stream] = StreamState(self._exchange, place)
+                states[stream].expect(self._port.kept(stream), self._origin)
                 if stream.startswith("call/"):
                     self._count_call(stream)
         for stream, head in self._port.heads(places).items():
@@ -283,6 +297,9 @@ class Importer:
         )
 
     def _count(self, item: _New, answer: Answer) -> None:
+        if isinstance(answer.verdict, Kept):
+            self.report.kept += 1
+            return
         _check_not_stale(answer)
         if isinstance(answer.verdict, Fork):
             self._states[item.fact.stream].set_aside(item.fact)
@@ -317,5 +334,5 @@ class Importer:
 
 
 def _check_not_stale(answer: Answer) -> None:
-    if isinstance(first_of(answer.verdict), StaleVerdict):
+    if isinstance(first_of(judged(answer)), StaleVerdict):
         raise Corrupt(f"{answer.shard}: a fact of the exchange was judged stale")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from core.commit import Event, Recorded
+    from core.commit import Event, KeptFact, Recorded
     from telephony.mapping import Fact
 
 # The exchange's own figures: not the group, which the catalogue may give differently later.
@@ -41,7 +41,7 @@ class _Slot:
     __slots__ = ("count", "open", "ours")
 
     def __init__(self, count: int = 0) -> None:
-        self.open: list[Recorded] = []
+        self.open: list[Recorded | KeptFact] = []
         self.count = count
         self.ours = list(range(1, count + 1))
 
@@ -52,7 +52,7 @@ class StreamState:
     Only facts of the exchange's origin count: a desk's fact about the same call is another fact.
     """
 
-    __slots__ = ("_prefix", "_slots", "_unread", "_version")
+    __slots__ = ("_kept", "_prefix", "_slots", "_unread", "_version")
 
     def __init__(self, exchange: str, place: str) -> None:
         self._prefix = f"{exchange}/{place}/"
@@ -61,15 +61,27 @@ class StreamState:
         self._slots: dict[str, _Slot | int] = {}
         self._version = _NOTHING  # the last one read
         self._unread = 0  # events of ours that have been proposed and not been read back
+        self._kept: frozenset[UUID] = frozenset()  # commits that an earlier run left with the node
 
     def is_behind(self, head: int) -> bool:
         """Whether somebody else has written to the stream since it was read."""
         return head > self._version + self._unread
 
+    def expect(self, kept: Sequence[KeptFact], origin: str) -> None:
+        """Learn what the node has kept about the stream: it counts, and will be read later."""
+        ours = [fact for fact in kept if fact.origin == origin]
+        self._kept = frozenset(fact.commit_id for fact in ours)
+        self._unread += len(ours)
+        for fact in ours:
+            slot = self._slot(key_of(fact.event))
+            slot.open.append(fact)
+            slot.count += 1
+
     def read(self, recorded: Sequence[Recorded], origin: str) -> None:
         """Learn what the stream, as it stands now, holds beyond what was read before."""
         news = [r for r in recorded if r.version > self._version]
         ours = self._ids() if self._version != _NOTHING or self._unread else set()
+        ours |= self._kept
         for fact in news:
             self._version = fact.version
             if fact.commit_id in ours:
@@ -143,10 +155,11 @@ def fact_id(exchange: str, fact: Fact, n: int) -> UUID:
     return telephony_id(fact_key(exchange, fact, n))
 
 
-def _match(candidates: Sequence[Recorded], fact: Fact) -> Recorded | None:
+def _match(candidates: Sequence[Recorded | KeptFact], fact: Fact) -> Recorded | KeptFact | None:
     """The recorded fact that `fact` repeats: one at its very time, else the nearest."""
     at, event = fact.occurred_at, fact.events[0]
-    best, best_s = None, EXCHANGE_SAME_FACT_S
+    best: Recorded | KeptFact | None = None
+    best_s = EXCHANGE_SAME_FACT_S
     for candidate in candidates:
         apart_s = abs((candidate.occurred_at - at).total_seconds())
         if apart_s > best_s or (best is not None and apart_s == best_s):

@@ -24,7 +24,7 @@ from project import ROOT
 
 from core.application import Application, GuardedPort
 from core.commands import Command
-from core.commit import Accepted, Draft, Event, first_of
+from core.commit import Accepted, Draft, Event, first_of, judged
 from core.errors import KontaktcenterError
 from core.eventlog.directory import DirectoryFollower
 from core.eventlog.node import Node, NodeSettings
@@ -133,7 +133,7 @@ class _Clock:
 
 async def _facts(port: GuardedPort, drafts: Sequence[Draft]) -> None:
     for answer in await port.propose_many(drafts):
-        assert isinstance(first_of(answer.verdict), Accepted), answer
+        assert isinstance(first_of(judged(answer)), Accepted), answer
 
 
 async def _handled(application: Application, command: Command) -> Outcome:

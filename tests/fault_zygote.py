@@ -19,7 +19,7 @@ from typing import Any
 
 from log_world import decided, queued, sqlite_settings
 
-from core.commit import Accepted, Draft, first_of
+from core.commit import Accepted, Draft, first_of, judged
 from core.errors import KontaktcenterError
 from core.eventlog.node import Node
 
@@ -77,7 +77,7 @@ async def work(run: Run) -> None:
                 ledger.write(f"E {n} {type(e).__name__}")
                 await asyncio.sleep(0.01)
                 continue
-            first = first_of(answer.verdict)
+            first = first_of(judged(answer))
             kind = "A" if isinstance(first, Accepted) else "S"
             ledger.write(f"{kind} {n} {first.position}")
             if dice.random() < 0.1:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from core.commit import Accepted, Answer, Draft, Recorded, StaleVerdict, Verdict
+from core.commit import Accepted, Answer, Draft, KeptFact, Recorded, StaleVerdict, Verdict
 from core.judge import judge
 
 T0 = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
@@ -97,6 +97,10 @@ class LaggingNode:
     def heads(self, streams: Iterable[str]) -> Mapping[str, int]:
         """The streams' last versions."""
         return {s: head for s in streams if (head := self.head(s)) is not None}
+
+    def kept(self, stream: str) -> Sequence[KeptFact]:
+        """Nothing: the log is never away."""
+        return ()
 
     def caller_ref(self, number: str) -> str:
         """Not keyed: nothing here is kept."""

@@ -14,7 +14,7 @@ from uuid import UUID, uuid5
 import msgspec
 
 from core.calls import CallQueued
-from core.commit import NAMESPACE, Accepted, Answer, Draft, Happened, Verdict, telephony_key
+from core.commit import NAMESPACE, Accepted, Answer, Draft, Happened, Verdict, judged, telephony_key
 from core.eventlog.envelope import (
     Claim,
     Genesis,
@@ -148,7 +148,7 @@ async def opened(settings: NodeSettings) -> AsyncIterator[Node]:
 
 def positions(answers: Sequence[Answer]) -> list[int]:
     """Where accepted commits stand; fails where one was not accepted."""
-    verdicts: list[Verdict] = [answer.verdict for answer in answers]
+    verdicts: list[Verdict] = [judged(answer) for answer in answers]
     assert all(isinstance(v, Accepted) for v in verdicts), verdicts
     return [v.position for v in verdicts if isinstance(v, Accepted)]
 

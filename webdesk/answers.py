@@ -89,13 +89,20 @@ class Problem(BaseModel):
 
 
 class FactResult(BaseModel):
-    """What became of one fact. `position` is null where it was not accepted now or before."""
+    """What became of one fact. `position` is null where the log has not accepted it.
 
-    status: str = Field(description="accepted, duplicate, fork or invalid")
+    `kept`: this node cannot reach the log; the fact is durable on this node, with `durability`
+    `local`, and is recorded when the log is back. Nothing has to be sent again.
+    """
+
+    status: str = Field(description="accepted, duplicate, kept, fork or invalid")
     position: int | None
     shard: str | None = None
     commit_id: str | None = None
     reason: str | None
+    durability: str | None = Field(
+        default=None, description="log, or local: on this node until it has the log again"
+    )
 
 
 class FactsAnswer(BaseModel):

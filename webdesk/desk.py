@@ -14,7 +14,7 @@ import msgspec
 
 from core.access import Asker, NotAllowed, Role
 from core.application import Application, IdUsedBefore
-from core.commit import desk_id, first_of
+from core.commit import desk_id, first_of, judged
 from core.errors import Invalid
 from core.personal import Personal
 from core.persons import without_spaces
@@ -115,8 +115,9 @@ class CommandsDesk:
                 "idempotency-key-used",
                 "This Idempotency-Key was used before to ask for something else.",
             )
-        self._metrics.judged(answer.verdict)
-        first = first_of(answer.verdict)
+        verdict = judged(answer)
+        self._metrics.judged(verdict)
+        first = first_of(verdict)
         return answers.json_answer(
             {
                 "status": "accepted" if answer.recorded else "nothing_to_do",

@@ -18,7 +18,18 @@ from starlette.responses import Response  # noqa: TC002 -- FastAPI reads annotat
 
 from core.access import Deed
 from core.application import GuardedPort, fact_draft
-from core.commit import Accepted, Duplicate, Event, Fork, first_of, telephony_id, telephony_key
+from core.commit import (
+    Accepted,
+    Duplicate,
+    Event,
+    Fork,
+    Kept,
+    KeptFact,
+    Recorded,
+    first_of,
+    telephony_id,
+    telephony_key,
+)
 from core.errors import Invalid, Refused
 from core.limits import EXCHANGE_SAME_FACT_S, FACTS_BATCH_MAX
 from core.vocabulary import Origin, call_stream
@@ -28,13 +39,14 @@ from webdesk.fact_shapes import Fact, Key, checked, comparable, key_of, to_event
 from webdesk.gate import Gate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from core.commit import Answer, Draft, Recorded
+    from core.commit import Answer, Draft
     from webdesk.metrics import Metrics
     from webdesk.services import Services
 
+_Held = Recorded | KeptFact
 _TRIES_MAX: Final = 8  # somebody else may take an `n` between looking and recording
 
 
@@ -86,16 +98,16 @@ class _Item:
 class _Told:
     """What a call already holds, by key: time and content of each fact, and where it stands."""
 
-    def __init__(self, recorded: Sequence[Recorded], origin: str) -> None:
-        self._by_key: dict[Key, list[tuple[datetime, Event, Recorded | None]]] = {}
+    def __init__(self, recorded: Sequence[_Held], origin: str) -> None:
+        self._by_key: dict[Key, list[tuple[datetime, Event, _Held | None]]] = {}
         for fact in recorded:
             if fact.origin == origin:
                 self._slot(key_of(fact.event)).append((fact.occurred_at, fact.event, fact))
 
-    def _slot(self, key: Key) -> list[tuple[datetime, Event, Recorded | None]]:
+    def _slot(self, key: Key) -> list[tuple[datetime, Event, _Held | None]]:
         return self._by_key.setdefault(key, [])
 
-    def find(self, item: _Item) -> tuple[bool, Recorded | None]:
+    def find(self, item: _Item) -> tuple[bool, _Held | None]:
         """Whether the fact is known, and as what recorded (None: earlier in this very batch)."""
         assert item.event is not None
         assert item.fact is not None
@@ -168,15 +180,18 @@ class FactsDesk:
     def _number(self, items: Sequence[_Item], attempt: int) -> None:
         """Give each fact without an `n` its own, or find it as recorded. In a worker thread."""
         loose = [item for item in items if item.fact is not None and item.fact.n is None]
-        seen = self._port.heads({item.stream for item in loose})
+        streams = {item.stream for item in loose}
+        kept = {stream: self._port.kept(stream) for stream in streams}
+        seen = self._port.heads(streams)  # afterwards: what leaves the journal is in the log
         told: dict[str, _Told] = {}
         for item in loose:
             stream = item.stream
             if stream not in told:
-                recorded = self._port.load(stream) if stream in seen else ()
-                told[stream] = _Told(recorded, item.origin)
+                told[stream] = _Told(self._held(stream, kept[stream], seen), item.origin)
             known, where = told[stream].find(item)
-            if known and where is not None:
+            if isinstance(where, KeptFact):
+                item.result = _kept(self._services.node.shard_name(stream), str(where.commit_id))
+            elif known and where is not None:
                 item.result = _result(
                     "duplicate", where.position, where.shard, str(where.commit_id)
                 )
@@ -184,6 +199,14 @@ class FactsDesk:
                 item.result = _result("duplicate", reason="it stands earlier in this batch")
             else:
                 item.n = told[stream].add(item) + attempt
+
+    def _held(
+        self, stream: str, kept: Sequence[KeptFact], seen: Mapping[str, int]
+    ) -> Sequence[_Held]:
+        """What the call holds: in the log as this node has judged it, and in its journal."""
+        recorded = self._port.load(stream) if stream in seen else ()
+        known = {fact.commit_id for fact in recorded}
+        return (*recorded, *(fact for fact in kept if fact.commit_id not in known))
 
     async def _propose(self, items: Sequence[_Item]) -> list[Answer | Refused]:
         drafts = [item.draft() for item in items]
@@ -216,8 +239,10 @@ class FactsDesk:
 
     def _judged(self, item: _Item, answer: Answer, as_of: dict[str, int]) -> dict[str, Any]:
         self._metrics.judged(answer.verdict)
-        first = first_of(answer.verdict)
         commit_id = str(telephony_id(item.asking()))
+        if isinstance(answer.verdict, Kept):
+            return _kept(answer.shard, commit_id)
+        first = first_of(answer.verdict)
         if isinstance(answer.verdict, Fork):
             reason = "recorded with another content: somebody must look"
             return _result("fork", first.position, answer.shard, commit_id, reason)
@@ -237,7 +262,13 @@ def _result(
         "shard": shard,
         "commit_id": commit_id,
         "reason": reason,
+        "durability": None if shard is None else "log",
     }
+
+
+def _kept(shard: str, commit_id: str) -> dict[str, Any]:
+    """A fact that is durable on this node, and in the log when the node has it again."""
+    return {**_result("kept", None, shard, commit_id), "durability": "local"}
 
 
 def router(services: Services, metrics: Metrics) -> APIRouter:

@@ -10,7 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from core.commit import Verdict
+    from core.commit import Kept, Verdict
     from webdesk.services import Receipts
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
@@ -62,8 +62,8 @@ class Metrics:
         self._requests.labels(known, route or "none", str(status)).inc()
         self._seconds.labels(route or "none").observe(seconds)
 
-    def judged(self, verdict: Verdict) -> None:
-        """A commit was judged."""
+    def judged(self, verdict: Verdict | Kept) -> None:
+        """A commit was judged, or kept on this node."""
         self._commits.labels(type(verdict).__name__.removesuffix("Verdict").lower()).inc()
 
     def fact(self, status: str) -> None:

@@ -30,6 +30,52 @@ DirectoryOf = Callable[[], Directory]
 AccountsOf = Callable[[], Accounts]
 
 
+class IslandState(Protocol):
+    """What people are told of a node that is cut off from the log. Safe from any thread."""
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether the log of some shard cannot be reached."""
+        ...
+
+    @property
+    def kept(self) -> int:
+        """How many commits wait on this node."""
+        ...
+
+    def notice(self) -> IslandNotice | None:
+        """What is to be told; None where there is nothing, or it was a moment only."""
+        ...
+
+    def faults(self) -> list[str]:
+        """What somebody has to look at: a damaged journal, commits that were put aside."""
+        ...
+
+
+class IslandNotice(Protocol):
+    """Since when a node is an island, and how much it keeps."""
+
+    @property
+    def since(self) -> datetime:
+        """When the log went away."""
+        ...
+
+    @property
+    def cut_off(self) -> bool:
+        """False where the log is back, and what was kept is on its way."""
+        ...
+
+    @property
+    def kept(self) -> int:
+        """How many commits wait on this node."""
+        ...
+
+    @property
+    def shards(self) -> Sequence[str]:
+        """The shards that they wait for."""
+        ...
+
+
 class FeedNode(Port, Protocol):
     """The node as the web house needs it: the port, and how far each shard has come."""
 
@@ -39,6 +85,15 @@ class FeedNode(Port, Protocol):
 
     def judged(self) -> dict[str, int]:
         """The last position of each shard that was judged; safe from any thread."""
+        ...
+
+    def shard_name(self, stream: str) -> str:
+        """The shard that a stream is in, such as `calls/3`."""
+        ...
+
+    @property
+    def island(self) -> IslandState | None:
+        """How it stands with a log that may be away; None where it is on this machine."""
         ...
 
 

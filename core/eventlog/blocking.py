@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
     from types import TracebackType
 
-    from core.commit import Answer, Draft, Recorded, Verdict
+    from core.commit import Answer, Draft, KeptFact, Recorded, Verdict
     from core.eventlog.envelope import LoggedCommit
 
 _T = TypeVar("_T")
@@ -97,6 +97,10 @@ class BlockingNode:
     def heads(self, streams: Iterable[str]) -> Mapping[str, int]:
         """As `Node.heads`."""
         return self.node.heads(streams)
+
+    def kept(self, stream: str) -> Sequence[KeptFact]:
+        """As `Node.kept`."""
+        return self.node.kept(stream)
 
     def caller_ref(self, number: str) -> str:
         """As `Node.caller_ref`."""

@@ -8,38 +8,34 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from core.commit import Answer, Draft, Recorded, Verdict
-from core.errors import Corrupt, Refused
+from core.commit import Answer, Draft, KeptFact, Recorded, Verdict
+from core.errors import Corrupt, Unavailable
 from core.eventlog.books import Books
-from core.eventlog.codec import decode_event, open_event, seal_event, subjects_of
+from core.eventlog.codec import decode_event, open_event
 from core.eventlog.envelope import (
-    Claim,
-    ClaimEvent,
     LoggedCommit,
-    LoggedEvent,
-    LoggedTracking,
     decode_commit,
     encode_commit,
 )
 from core.eventlog.erasing import carry_out
 from core.eventlog.index import with_commits
+from core.eventlog.island import Island
+from core.eventlog.kept import kept_facts
 from core.eventlog.keyring import Keyring
 from core.eventlog.parts import hold_index, open_parts, protected_of
-from core.eventlog.protecting import close_keys, follow
+from core.eventlog.proposing import Proposing, claim_of
+from core.eventlog.protecting import follow
 from core.eventlog.settings import FeedCommit, NodeSettings
-from core.vocabulary import CENTRE, book_of, shard_of
+from core.vocabulary import CENTRE, shard_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from core.commit import Happened
     from core.eventlog.keys import KeyBook
     from core.eventlog.log import LogStore
     from core.eventlog.shard import Shard
-    from core.personal import CitySecret, DataKey
+    from core.personal import CitySecret
 
 __all__ = ["FeedCommit", "Node", "NodeSettings", "claim_of"]
 
@@ -65,6 +61,7 @@ class Node:
         self._grown = asyncio.Event()
         self.books = Books(settings, store, secret, self._wake)
         self._shards, self._indexes = self.books.shards, self.books.indexes
+        self.proposing = Proposing(settings, secret, self.keyring, self.books)
         self.behind: asyncio.Task[None] | None = None
 
     # --- opening and closing ----------------------------------------------------------------------
@@ -97,6 +94,7 @@ class Node:
         node = cls(settings, store, secret, keys, folder)
         try:
             await node.books.open_all(progress, may_wait=may_wait)
+            await node._open_island()
             if wait_for_index:
                 await node.settle()
                 await node._follow_keys()
@@ -106,6 +104,23 @@ class Node:
             await node.close()
             raise
         return node
+
+    @property
+    def away(self) -> Unavailable | None:
+        """Why the log, or a part of it, has not been reached yet; None where it has."""
+        offline = (shard.offline for shard in self._shards.values())
+        return next((why for why in offline if why is not None), self.books.away)
+
+    @property
+    def island(self) -> Island | None:
+        """What keeps facts while the log cannot be reached; None where it is on this machine."""
+        return self.proposing.island
+
+    async def _open_island(self) -> None:
+        if self.settings.has_island:
+            opening = partial(Island.open, self.settings, self.proposing.encode, self.keyring)
+            self.proposing.island = await asyncio.to_thread(opening)
+            self.proposing.island.begin(self._shards)
 
     @property
     def building(self) -> bool:
@@ -127,8 +142,12 @@ class Node:
             self.behind.cancel()
             await asyncio.gather(self.behind, return_exceptions=True)
         try:
+            if self.island is not None:
+                self.island.leave()
             await self.books.close()
         finally:  # whatever a shard met: nothing stays locked
+            if self.island is not None:
+                await self.island.close()
             self._keys.close()
             await self._store.close()
             os.close(self._folder)
@@ -155,56 +174,13 @@ class Node:
 
     async def propose_many(self, drafts: Sequence[Draft]) -> Sequence[Answer]:
         """Record many at once, each by itself; answers in their order."""
-        subjects = {s for d in drafts for h in d.events for s in subjects_of(h.event)}
-        while self.keyring.missing(
-            subjects
-        ):  # an erasure may come between having a key and using it
-            await asyncio.get_running_loop().run_in_executor(None, self.keyring.ensure, subjects)
-        for book in {book_of(_stream_of(draft)) for draft in drafts}:
-            await self.books.open(book)
-        by_shard: dict[str, tuple[list[int], list[bytes], list[Claim]]] = {}
-        for place, draft in enumerate(drafts):
-            raw, claim = self._encode(draft)
-            name = self.shard_name(_stream_of(draft))
-            places, raws, claims = by_shard.setdefault(name, ([], [], []))
-            places.append(place)
-            raws.append(raw)
-            claims.append(claim)
-        answers: list[Answer | None] = [None] * len(drafts)
-        waiting = []
-        for name, (places, raws, claims) in by_shard.items():
-            waiting.append((name, places, self._shards[name].propose(raws, claims)))
-        for name, places, future in waiting:
-            for place, verdict in zip(places, await future, strict=True):
-                answers[place] = Answer(verdict, name)
-        await close_keys(self.keyring, drafts, answers)
-        return answers  # type: ignore[return-value]  # every place was filled
+        return await self.proposing.many(drafts)
 
-    def _encode(self, draft: Draft) -> tuple[bytes, Claim]:
-        shards = {self.shard_name(happened.stream) for happened in draft.events}
-        if len(shards) > 1:
-            msg = f"a commit is of one shard; this one touches {', '.join(sorted(shards))}"
-            raise Refused(msg)
-        keyring = self.keyring
-        events = [
-            LoggedEvent(
-                h.stream,
-                h.event.TOPIC,
-                h.event.SCHEMA,
-                h.occurred_at,
-                msgspec.Raw(seal_event(h.event, draft.id, nth, self._key_for(h), keyring.nonce)),
-                h.version,
-            )
-            for nth, h in enumerate(draft.events)
-        ]
-        commit = LoggedCommit(
-            draft.id, self.secret.intent(draft.asking), self.settings.clock(), draft.actor,
-            draft.origin, events, draft.cause, draft.correlation,
-        )  # fmt: skip
-        return encode_commit(commit), claim_of(commit)
-
-    def _key_for(self, happened: Happened) -> Callable[[str], DataKey]:
-        return partial(self.keyring.for_subject, occurred_at=happened.occurred_at)
+    def kept(self, stream: str) -> Sequence[KeptFact]:
+        """What this node has kept about the stream and the log has not judged, in its order."""
+        if self.island is None:
+            return []
+        return kept_facts(self.island.journal, stream, self.keyring.by_id)
 
     async def propose_commit(self, book: str, commit: LoggedCommit) -> tuple[Verdict, str]:
         """Record a commit whose events are data already, in one book; the verdict, the shard."""
@@ -330,22 +306,3 @@ class Node:
         await self._shards[name].settle()
         ends = self._shards[name].state.indexed
         return await carry_out(self.keyring, self._keys, partial(self.read, name), ends)
-
-
-def claim_of(commit: LoggedCommit) -> Claim:
-    """What judging needs of a commit that is in hand."""
-    tracking = commit.tracking
-    return Claim(
-        str(commit.id), commit.intent, [ClaimEvent(e.stream, e.version) for e in commit.events],
-        LoggedTracking(tracking.name, tracking.position) if tracking else None,
-        commit.raises_format,
-    )  # fmt: skip
-
-
-def _stream_of(draft: Draft) -> str:
-    if draft.events:
-        return draft.events[0].stream
-    if draft.about is None:
-        msg = "a commit without events must say which stream it is about"
-        raise Refused(msg)
-    return draft.about

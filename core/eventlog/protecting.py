@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from core.cases import CaseProtected, CaseRegistered
-from core.commit import Accepted, first_of
+from core.commit import Accepted, Kept, first_of
 from core.errors import Unavailable
 from core.eventlog.codec import decode_event
 from core.eventlog.envelope import decode_commit
@@ -56,9 +56,21 @@ async def close_keys(
     wanted = wanted_of(
         (happened.stream, happened.event)
         for draft, answer in zip(drafts, answers, strict=True)
-        if answer is not None and isinstance(first_of(answer.verdict), Accepted)
+        if answer is not None and _is_accepted(answer)
         for happened in draft.events
     )
+    if wanted:
+        await asyncio.get_running_loop().run_in_executor(None, ring.protect, wanted)
+
+
+def _is_accepted(answer: Answer) -> bool:
+    verdict = answer.verdict
+    return not isinstance(verdict, Kept) and isinstance(first_of(verdict), Accepted)
+
+
+async def close_again(ring: Keyring, raws: Iterable[bytes]) -> None:
+    """As `close_keys`, for commits as the log holds them. Raises: Unavailable, Corrupt."""
+    wanted = wanted_of(_events(raws))
     if wanted:
         await asyncio.get_running_loop().run_in_executor(None, ring.protect, wanted)
 

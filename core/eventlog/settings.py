@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from core.commit import Clock
 from core.eventlog.kafka_log import KafkaSettings
 from core.eventlog.log import LogStore
+from core.limits import ISLAND_AFTER_S
 from core.personal import CitySecret
 from core.vocabulary import CALLS, CENTRE
 
@@ -45,4 +46,15 @@ class NodeSettings:
     store: LogStore | None = None  # one that several nodes share, in tests
     books: tuple[str, ...] = (CALLS, CENTRE)
     kafka: KafkaSettings | None = None
+    name: str = ""  # of the node, for people
+    island: bool = False  # a log in memory that tests take away
+    island_after_s: float = ISLAND_AFTER_S
     fresh_index: bool = False  # drop the index and read the log from its beginning
+
+    @property
+    def has_island(self) -> bool:
+        """Whether facts are kept on this node while the log is away: not where it is on it.
+
+        The library's own applications have no facts, and no centre's book.
+        """
+        return self.island or (self.log.startswith("kafka:") and CENTRE in self.books)

@@ -303,6 +303,7 @@ class Failing:
     def __init__(self, node: Node, after: int, error: Exception) -> None:
         self.node, self.after, self.error = node, after, error
         self.load, self.heads, self.caller_ref = node.load, node.heads, node.caller_ref
+        self.kept = node.kept
 
     async def propose(self, draft: Draft) -> Answer:
         return (await self.propose_many([draft]))[0]

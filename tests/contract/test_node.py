@@ -20,7 +20,7 @@ from log_world import (
     story,
 )
 
-from core.commit import Accepted, Duplicate, StaleVerdict, Verdict
+from core.commit import Accepted, Duplicate, StaleVerdict, Verdict, judged
 from core.errors import Refused, Unavailable
 from core.eventlog.blocking import BlockingNode
 from core.eventlog.memory_log import MemoryStore
@@ -61,7 +61,7 @@ async def test_two_nodes_that_race_end_with_equal_digests_and_indexes(tmp_path: 
                 stream = f"call/x/{dice.randrange(4)}.1"
                 version = node.heads([stream]).get(stream, 0) + 1
                 answer = await node.propose(decided(f"{seed} {n}", stream, version))
-                verdicts.append(answer.verdict)
+                verdicts.append(judged(answer))
             return verdicts
 
         outcomes = [v for both in await asyncio.gather(race(a, 1), race(b, 2)) for v in both]

@@ -26,7 +26,7 @@ from core.read_log import ChainedReadLog
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from core.commit import Answer, Draft, Recorded
+    from core.commit import Answer, Draft, KeptFact, Recorded
     from core.eventlog.node import Node
 
 ANNA = Asker("anna")
@@ -63,6 +63,9 @@ class Wire:
 
     def heads(self, streams: Iterable[str]) -> Mapping[str, int]:
         return self.node.heads(streams)
+
+    def kept(self, stream: str) -> Sequence[KeptFact]:
+        return self.node.kept(stream)
 
     def caller_ref(self, number: str) -> str:
         return self.node.caller_ref(number)

@@ -12,7 +12,7 @@ from fault_world import assert_kept, settings_at
 from fault_zygote import Ledger, draft_of
 from log_world import opened, queued, story
 
-from core.commit import Accepted, first_of
+from core.commit import Accepted, first_of, judged
 from core.errors import KontaktcenterError, Unavailable
 from core.eventlog.node import Node
 
@@ -54,7 +54,7 @@ async def filled_up(node: Node, ledger: Ledger, start: int) -> tuple[int, Kontak
         except KontaktcenterError as e:
             ledger.write(f"E {n} {type(e).__name__}")
             return n, e
-        first = first_of(answer.verdict)
+        first = first_of(judged(answer))
         ledger.write(f"{'A' if isinstance(first, Accepted) else 'S'} {n} {first.position}")
     raise AssertionError("the disk did not fill up")
 
@@ -84,7 +84,7 @@ async def test_a_full_disk_of_the_log_is_a_clear_refusal_and_ends_with_space(
             enlarge(small, "16M")
             for m in range(n, n + 20):
                 written.write(f"I {m}")
-                first = first_of((await node.propose(draft_of(m))).verdict)
+                first = first_of(judged(await node.propose(draft_of(m))))
                 written.write(f"{'A' if isinstance(first, Accepted) else 'S'} {m} {first.position}")
             await node.settle()
         found = await asyncio.to_thread(assert_kept, settings, ledger, anew=True)
@@ -122,7 +122,7 @@ async def test_a_full_disk_of_the_index_leaves_the_position_and_takes_facts(
             while why(shard) is None:
                 n += 1
                 written.write(f"I {n}")
-                first = first_of((await node.propose(draft_of(n))).verdict)
+                first = first_of(judged(await node.propose(draft_of(n))))
                 written.write(f"{'A' if isinstance(first, Accepted) else 'S'} {n} {first.position}")
                 assert n < 20_000, "the disk did not fill up"
             assert "free some space" in str(why(shard))

@@ -15,7 +15,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from log_world import SECRET, Ticks, decided, rows
 
-from core.commit import Verdict, first_of
+from core.commit import first_of, judged
 from core.eventlog.memory_log import MemoryLog, MemoryStore
 from core.eventlog.node import Node, NodeSettings
 from core.eventlog.verify import verify_shard
@@ -90,7 +90,7 @@ class World:
 
     async def _ask(self, n: int, node: Node, stream: str, off: int) -> None:
         version = node.heads([stream]).get(stream, 0) + 1 + off
-        verdict: Verdict = (await node.propose(decided(n, stream, version))).verdict
+        verdict = judged(await node.propose(decided(n, stream, version)))
         self.told.setdefault(n, set()).add(str(first_of(verdict)))
 
     async def settle(self) -> None:

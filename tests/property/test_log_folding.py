@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from judging import MUTANTS, Folded, Mutant
 from log_world import GENESIS, SECRET, At, Ticks, claim, commit, decided, record, rows
 
-from core.commit import Accepted, Duplicate, Fork, StaleVerdict, Verdict, first_of
+from core.commit import Accepted, Duplicate, Fork, StaleVerdict, Verdict, first_of, judged
 from core.eventlog.envelope import Claim, encode_genesis
 from core.eventlog.index import Index
 from core.eventlog.log import Record
@@ -191,7 +191,7 @@ async def raced(plan: Sequence[tuple[int, int, str, int, int]], folder: Path) ->
 
     async def ask(node: Node, n: int, stream: str, off: int) -> None:
         version = node.heads([stream]).get(stream, 0) + 1 + off
-        told.append((n, (await node.propose(decided(n, stream, version))).verdict))
+        told.append((n, judged(await node.propose(decided(n, stream, version)))))
 
     asking = []
     for which, n, stream, off, rest in plan:

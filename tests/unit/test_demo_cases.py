@@ -12,7 +12,7 @@ import pytest
 from given import T0, city, recorded
 
 from core.case_rules import CASES
-from core.commit import Accepted, Answer, StaleVerdict
+from core.commit import Accepted, Answer, KeptFact, StaleVerdict
 from kontaktcenter.demo_cases import Opened, play
 from kontaktcenter.demo_clock import DemoClock
 from kontaktcenter.demo_people import ORIGIN, Planned
@@ -83,6 +83,9 @@ class Meddled:
             verdict = StaleVerdict(1, self._stream, 9) if stale else Accepted(1, range(1, 2))
             answers.append(Answer(verdict, "cases.TK/0"))
         return answers
+
+    def kept(self, stream: str) -> Sequence[KeptFact]:
+        return ()
 
     def caller_ref(self, number: str) -> str:
         return f"ref-{number}"

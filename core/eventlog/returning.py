@@ -1,0 +1,224 @@
+"""The way back from an island: what the journal holds is proposed in order, and then removed.
+
+The first rows are what the log is tried with, and are proposed again until it has judged them. Ids
+are those that were made when the facts were taken in, so that whatever landed before is a
+duplicate. Where the log has another fact under such an id (two nodes gave the same number to two
+facts of one call), the next id of its chain is tried: nothing that was acknowledged is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
+
+from core.commit import Accepted, Fork, StaleVerdict, attempt_id, first_of
+from core.errors import KontaktcenterError, Unavailable
+from core.eventlog.envelope import (
+    Claim,
+    LoggedCommit,
+    decode_claim,
+    decode_commit,
+    encode_commit,
+)
+from core.eventlog.protecting import close_again
+from core.eventlog.resealing import Place, seal_again
+from core.eventlog.telling import same_commit
+from core.limits import (
+    ISLAND_RETURN_BATCH,
+    ISLAND_RETURN_PER_S,
+    JOURNAL_ATTEMPTS_MAX,
+    LOG_RETRY_S,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from core.commit import Verdict
+    from core.eventlog.island import Island
+    from core.eventlog.journal_file import Row
+    from core.eventlog.keyring import Keyring
+    from core.eventlog.lanes import Lane
+
+_PROBE_ROWS = 100
+_BREATH_S = 0.02
+_AGAIN_S = 2.0  # after this machine's own disk, or the keys, could not be had
+
+
+class _Offer(NamedTuple):
+    row: Row
+    raw: bytes
+    claim: Claim
+
+
+class Returning:
+    """Empties the lanes of an island. On the node's loop."""
+
+    def __init__(self, island: Island, keyring: Keyring) -> None:
+        self._island, self._keyring = island, keyring
+        self._owed = True  # keys may have been kept here that the book of keys does not have
+        self._adding = 0
+        self._paying = asyncio.Lock()
+        self._payer: asyncio.Task[None] | None = None
+
+    # --- keys -------------------------------------------------------------------------------------
+    @property
+    def owed(self) -> bool:
+        """Whether the book of keys may lack one that was kept here: what it seals waits for it."""
+        return self._owed or self._adding > 0
+
+    async def add_here(self, subjects: Iterable[str]) -> None:
+        """Have keys for subjects, new ones on this machine alone. Raises: Unavailable, Corrupt."""
+        self._adding += 1  # from before there is one until it is known to be owed
+        try:
+            add = partial(self._keyring.ensure, subjects, cut_off=True)
+            await asyncio.get_running_loop().run_in_executor(None, add)
+        finally:
+            self._adding -= 1
+            self._owed = True
+        self.pay_soon()
+
+    def pay_soon(self) -> None:
+        """Send keys that were kept here, as soon as the book of keys takes them."""
+        if self._payer is None or self._payer.done():
+            self._payer = asyncio.ensure_future(self._pay_until_done())
+
+    async def _pay_until_done(self) -> None:
+        while self.owed:
+            try:
+                await self.pay()
+            except Unavailable:
+                await asyncio.sleep(_AGAIN_S)
+            except KontaktcenterError as e:
+                self._island.fault = e.message
+                return
+            await asyncio.sleep(_BREATH_S)
+
+    async def pay(self) -> None:
+        """Send the keys that were kept here. Raises: Unavailable, Corrupt."""
+        async with self._paying:
+            if self._owed:
+                self._owed = False  # one that is kept from here on is owed again
+                try:
+                    loop = asyncio.get_running_loop()
+                    await loop.run_in_executor(None, self._keyring.send_kept)
+                except BaseException:
+                    self._owed = True
+                    raise
+
+    def close(self) -> None:
+        """Send no more."""
+        if self._payer is not None:
+            self._payer.cancel()
+
+    # --- rows -------------------------------------------------------------------------------------
+    async def run(self, lane: Lane) -> None:
+        """Propose a lane's rows until none is left, and open it."""
+        while lane.closed:
+            try:
+                if lane.rows:
+                    await self._some(lane)
+                else:
+                    await self._probe(lane)
+            except Unavailable as e:
+                elsewhere = e.details.get("neighbour") != "log"
+                await asyncio.sleep(_AGAIN_S if elsewhere else LOG_RETRY_S)
+            except KontaktcenterError as e:  # the shard has stopped, or this journal is damaged
+                self._island.fault = e.message
+                return
+            self._island.settle()  # its end may be a row of this very lane
+
+    async def _probe(self, lane: Lane) -> None:
+        raw, claim = self._island.probe(lane)
+        await self._judged(lane, [(raw, claim)])
+
+    async def _some(self, lane: Lane) -> None:
+        """The next rows of a lane, at a rate that leaves the log to others."""
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        genesis, journal = lane.shard.genesis, self._island.journal
+        limit = ISLAND_RETURN_BATCH if lane.cut_s is None else _PROBE_ROWS
+        first = partial(journal.first, genesis.book, genesis.shards, genesis.shard, 0, limit)
+        rows = await self._island.on_journal(first)
+        if not rows:  # they are being written
+            await asyncio.sleep(_BREATH_S)
+            return
+        await self.pay()
+        whole = [row for row in rows if row.whole]
+        for row in rows:
+            if not row.whole:
+                await self._put_aside(lane, row, "damaged")
+        offers = [_Offer(row, row.raw, decode_claim(row.raw)) for row in whole]
+        verdicts = await self._judged(lane, [(offer.raw, offer.claim) for offer in offers])
+        await close_again(self._keyring, [offer.raw for offer in offers])
+        gone = [
+            offer.row.n
+            for offer, verdict in zip(offers, verdicts, strict=True)
+            if await self._is_done(lane, offer, verdict)
+        ]
+        await self._island.on_journal(partial(journal.remove, gone))
+        lane.rows -= len(gone)
+        await asyncio.sleep(max(0.0, len(rows) / ISLAND_RETURN_PER_S - (loop.time() - began_s)))
+
+    async def _judged(self, lane: Lane, offers: Sequence[tuple[bytes, Claim]]) -> Sequence[Verdict]:
+        """The verdicts; the lane is no longer cut off then. Raises: Unavailable, Corrupt."""
+        try:
+            verdicts = await lane.shard.propose(
+                [raw for raw, _ in offers], [claim for _, claim in offers]
+            )
+        except Unavailable:
+            self._island.away(lane)
+            raise
+        self._island.back(lane)
+        return verdicts
+
+    async def _is_done(self, lane: Lane, offer: _Offer, verdict: Verdict) -> bool:
+        """Whether the row may go; otherwise it was put aside, for somebody to look at."""
+        for attempt in range(1, JOURNAL_ATTEMPTS_MAX + 1):
+            if isinstance(verdict, Fork):
+                return await self._put_aside(lane, offer.row, "fork")
+            first = first_of(verdict)
+            if isinstance(first, StaleVerdict):
+                return await self._put_aside(lane, offer.row, "stale")
+            if isinstance(verdict, Accepted) or await self._is_same(lane, offer, first):
+                return True
+            try:
+                raw = self._renamed(offer.row, attempt)
+            except KontaktcenterError:
+                return await self._put_aside(lane, offer.row, "sealed")
+            offer = _Offer(offer.row, raw, decode_claim(raw))
+            (verdict,) = await self._judged(lane, [(raw, offer.claim)])
+        return await self._put_aside(lane, offer.row, "taken")
+
+    async def _is_same(self, lane: Lane, offer: _Offer, first: Accepted) -> bool:
+        """Whether what the log has under the id is this very fact."""
+        found = await asyncio.to_thread(lane.shard.state.commits_from, first.seqs.start, 1)
+        return not found or same_commit(offer.raw, found[0].raw)
+
+    def _renamed(self, row: Row, attempt: int) -> bytes:
+        commit = decode_commit(row.raw)
+        renamed, ring = attempt_id(UUID(row.id), attempt), self._keyring
+        events = [
+            type(e)(
+                e.stream, e.type, e.schema, e.occurred_at,
+                seal_again(
+                    e.type, e.schema, e.data, Place(commit.id, renamed, nth, e.occurred_at), ring
+                ),
+                e.version,
+            )
+            for nth, e in enumerate(commit.events)
+        ]  # fmt: skip
+        return encode_commit(
+            LoggedCommit(
+                renamed, commit.intent, commit.recorded_at, commit.actor, commit.origin, events,
+                commit.cause, commit.correlation,
+            )
+        )  # fmt: skip
+
+    async def _put_aside(self, lane: Lane, row: Row, why: str) -> bool:
+        journal = self._island.journal
+        await self._island.on_journal(partial(journal.put_aside, row.n, why))
+        lane.rows -= 1
+        self._island.asides += 1
+        return False

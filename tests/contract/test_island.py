@@ -1,0 +1,164 @@
+"""A node that is cut off from the log goes on with facts, and gives them to the log afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from cut_log import Wire
+from island_world import AFTER_S, alike, island_of, node_on, returned, told_of, topics, until
+from log_world import At, decided, queued, story
+
+from core.commit import Accepted, Duplicate, Kept
+from core.errors import Unavailable
+from core.eventlog.memory_log import MemoryStore
+from core.nodes import NodeCutOff, NodeReturned
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KINDS = ("fails", "hangs", "lands", "late")
+assert At
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.requirement("R53")
+@story
+async def test_facts_are_kept_while_the_log_is_away_and_are_in_it_once_afterwards(
+    tmp_path: Path, kind: str
+) -> None:
+    store, wire, calm = MemoryStore(), Wire(), Wire()
+    node, other = await node_on(tmp_path / "a", store, wire), await node_on(tmp_path / "b", store, calm)
+    assert isinstance((await node.propose(queued(1))).verdict, Accepted)
+    wire.cut(kind)
+    answers = await asyncio.gather(*(node.propose(queued(n)) for n in range(2, 30)))
+    assert all(isinstance(answer.verdict, Kept) for answer in answers)
+    assert {answer.durability for answer in answers} == {"local"}
+    assert island_of(node).cut_off
+    assert isinstance((await other.propose(queued(100))).verdict, Accepted)
+    wire.mend()
+    await returned(node)
+    await wire.land()
+    assert isinstance((await node.propose(queued(5))).verdict, Duplicate)
+    await alike(node, other)
+    for n in (*range(1, 30), 100):
+        assert len(node.load(f"call/x/{n}.1")) == 1
+    assert not island_of(node).cut_off
+    await node.close()
+    await other.close()
+
+
+@story
+async def test_entering_and_leaving_are_events_also_where_the_island_is_short(
+    tmp_path: Path,
+) -> None:
+    store, wire = MemoryStore(), Wire()
+    node = await node_on(tmp_path / "a", store, wire)
+    await until(lambda: topics(node) == ["node.joined"])
+    for flap in range(3):
+        wire.cut("hangs")
+        assert isinstance((await node.propose(queued(flap))).verdict, Kept)
+        wire.mend()
+        await returned(node)
+        await until(lambda: len(topics(node)) == 1 + 2 * (flap + 1))  # noqa: B023 -- awaited here
+    assert topics(node) == ["node.joined", *["node.cut_off", "node.returned"] * 3]
+    for cut, back in zip(told_of(node)[1::2], told_of(node)[2::2], strict=True):
+        went, came = cut[1].event, back[1].event
+        assert isinstance(went, NodeCutOff)
+        assert isinstance(came, NodeReturned)
+        assert (came.since, came.facts) == (cut[1].occurred_at.isoformat(), 1)
+        assert cut[1].occurred_at < back[1].occurred_at
+    assert island_of(node).notice() is None
+    await node.close()
+
+
+@story
+async def test_a_decision_waits_while_the_cut_is_young_and_is_refused_clearly_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, wire = MemoryStore(), Wire()
+    node = await node_on(tmp_path / "a", store, wire)
+    wire.cut("fails")
+    asked = asyncio.ensure_future(node.propose(decided("first", "call/x/1", 1)))
+    await until(lambda: island_of(node).cut_off)
+    assert not asked.done()
+    wire.mend()
+    assert isinstance((await asked).verdict, Accepted)
+    await returned(node)
+    monkeypatch.setattr("core.eventlog.island.ANSWER_S_MAX", 0.1)
+    wire.cut("fails")
+    assert isinstance((await node.propose(queued(2))).verdict, Kept)
+    await asyncio.sleep(0.15)
+    with pytest.raises(Unavailable, match="cut off"):
+        await node.propose(decided("second", "call/x/1", 2))
+    wire.mend()
+    await returned(node)
+    assert isinstance((await node.propose(decided("second", "call/x/1", 2))).verdict, Accepted)
+    await node.close()
+
+
+@story
+async def test_the_order_within_a_stream_is_kept_over_an_island_and_back(tmp_path: Path) -> None:
+    store, wire = MemoryStore(), Wire()
+    node = await node_on(tmp_path / "a", store, wire)
+    sent: list[int] = []
+    going: list[asyncio.Task[object]] = []
+
+    async def tell(n: int) -> None:
+        await node.propose(queued(n, stream=1, number="0700000001"))
+
+    for n in range(600):
+        if n == 100:
+            wire.cut("hangs")
+        if n == 400:
+            wire.mend()
+        sent.append(n)
+        going.append(asyncio.ensure_future(tell(n)))
+        await asyncio.sleep(AFTER_S / 100)
+    await asyncio.gather(*going)
+    await returned(node)
+    found = [r.occurred_at for r in node.load("call/x/1.1")]
+    assert len(found) == 600
+    assert found == sorted(found)
+    await node.close()
+
+
+@story
+async def test_a_node_that_starts_without_the_log_keeps_facts_and_gives_them_later(
+    tmp_path: Path,
+) -> None:
+    store, wire = MemoryStore(), Wire()
+    node = await node_on(tmp_path / "a", store, wire)
+    await node.propose(queued(1))
+    await node.close()
+    wire.cut("fails")
+    node = await node_on(tmp_path / "a", store, wire)
+    assert len(node.load("call/x/1.1")) == 1
+    assert isinstance((await node.propose(queued(2))).verdict, Kept)
+    assert [fact.stream for fact in node.kept("call/x/2.1")] == ["call/x/2.1"]
+    await node.close()
+    node = await node_on(tmp_path / "a", store, wire)
+    assert len(node.kept("call/x/2.1")) == 1
+    wire.mend()
+    await returned(node)
+    assert len(node.load("call/x/2.1")) == 1
+    assert node.kept("call/x/2.1") == []
+    assert topics(node).count("node.cut_off") == 1
+    await node.close()
+
+
+@story
+async def test_facts_that_wait_when_the_node_closes_are_kept(tmp_path: Path) -> None:
+    store, wire = MemoryStore(), Wire()
+    node = await node_on(tmp_path / "a", store, wire)
+    wire.cut("fails")
+    asked = asyncio.ensure_future(node.propose(queued(1)))
+    await asyncio.sleep(0.02)
+    await node.close()
+    assert isinstance((await asked).verdict, Kept)
+    wire.mend()
+    node = await node_on(tmp_path / "a", store, wire)
+    await returned(node)
+    assert len(node.load("call/x/1.1")) == 1
+    await node.close()
