@@ -65,6 +65,7 @@ class Config:
     log: str
     master_key_file: Path | None = None
     protected_key_file: Path | None = None
+    attachments_folder: Path | None = None
     facts_token: str | None = field(default=None, repr=False)
     facts_token_file: Path | None = None
     language: str = "sv"

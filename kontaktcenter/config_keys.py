@@ -134,6 +134,7 @@ KEYS: Final = (
     Key("log", "KC_LOG", "sqlite:PATH, kafka://HOST:PORT/PREFIX, or memory: for a trial", _log),
     Key("master_key_file", "KC_MASTER_KEY_FILE", "a file", _path),
     Key("protected_key_file", "KC_PROTECTED_KEY_FILE", "a file", _path),
+    Key("attachments_folder", "KC_ATTACHMENTS_FOLDER", "a folder that all nodes share", _path),
     Key("facts_token", "KC_FACTS_TOKEN", "a word that is hard to guess", _word, secret=True),
     Key("facts_token_file", "KC_FACTS_TOKEN_FILE", "a file", _path),
     Key("language", "KC_LANG", "sv or en", _one_of("sv", "en")),

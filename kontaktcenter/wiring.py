@@ -22,6 +22,7 @@ from core.eventlog.accounts import AccountsFollower
 from core.eventlog.attachments import Attachments
 from core.eventlog.directory import DirectoryFollower
 from core.eventlog.node import Node, NodeSettings
+from core.eventlog.node_id import node_id
 from core.eventlog.parts import sqlite_path
 from core.eventlog.product import product_events
 from core.read_log import ChainedReadLog
@@ -30,11 +31,13 @@ from kontaktcenter.config import Config
 from kontaktcenter.dispatch import endless, perform
 from kontaktcenter.edge import unforeseen
 from kontaktcenter.local_socket import NAME, LocalServer
+from kontaktcenter.log_parts import kafka_settings
 from kontaktcenter.look_chain import chain_of
 from kontaktcenter.out import Silent
 from kontaktcenter.privacy_desk import PrivacyDesk, Surroundings
 from kontaktcenter.privacy_web import WebPrivacy
 from kontaktcenter.processes import Receipts
+from kontaktcenter.reviewing import Reviewing
 from kontaktcenter.words import _
 from projections.queue_entries import QueueEntries
 from projections.read_models import ReadModels, all_projections
@@ -51,8 +54,10 @@ if TYPE_CHECKING:
     from core.access import Asker
     from kontaktcenter.out import Out
 
+SEEN: Final = "reviews.seen"  # how far the books were looked through for what contradicts the rest
 ATTACHMENTS: Final = "attachments"  # the folder of the files of cases, in the data folder
 _MOMENT_S: Final = 2.0
+_AGAIN_S: Final = 2.0
 _SESSION_BYTES: Final = 8
 _LOG = structlog.get_logger("kontaktcenter.wiring")
 
@@ -109,6 +114,8 @@ def node_settings(config: Config, data: Path, clock: Clock = real_clock) -> Node
         clock,
         secret_file=config.master_key_file,
         protected_file=config.protected_key_file,
+        kafka=kafka_settings(config),
+        name=config.node_name or "",
     )
 
 
@@ -171,9 +178,10 @@ async def opened(
         node = await Node.open(settings, tell, wait_for_index=not live, may_wait=live)
         taxonomy: asyncio.Task[None] | None = None
         try:
-            taxonomy = asyncio.ensure_future(_taxonomy(node, config, clock))
+            taxonomy = asyncio.ensure_future(_taxonomy(node, config, clock, live=live))
             # A lost index that is long in the making: facts are taken and figures shown meanwhile.
-            await asyncio.wait({taxonomy}, timeout=_MOMENT_S if node.building else None)
+            late = node.building or node.away is not None
+            await asyncio.wait({taxonomy}, timeout=_MOMENT_S if late else None)
             if taxonomy.done():
                 taxonomy.result()
             async with _read_models(node, folder, live=live) as (runner, read_models):
@@ -182,7 +190,7 @@ async def opened(
                 receipts = Receipts(node, clock)
                 async with (
                     _looking(node, folder, clock) as read_log,
-                    _going_on(receipts, live=live),
+                    _going_on(receipts, Reviewing(node, clock, folder / SEEN), live=live),
                 ):
                     directory = DirectoryFollower(node, clock)
                     accounts = AccountsFollower(node)
@@ -191,7 +199,7 @@ async def opened(
                         Application(node, directory, product_events(node)),
                         directory,
                         clock,
-                        Attachments(folder / ATTACHMENTS),
+                        _attachments(config, folder),
                         runner,
                         read_models,
                         read_log,
@@ -216,6 +224,13 @@ async def opened(
                 taxonomy.cancel()
                 await asyncio.gather(taxonomy, return_exceptions=True)
             await node.close()
+
+
+def _attachments(config: Config, folder: Path) -> Attachments:
+    """The files of cases: in the data folder, or where all nodes find them."""
+    if config.attachments_folder is None:
+        return Attachments(folder / ATTACHMENTS)
+    return Attachments(config.attachments_folder, node=node_id(folder, os.urandom))
 
 
 @contextlib.asynccontextmanager
@@ -247,24 +262,33 @@ async def _looking(node: Node, data: Path, clock: Clock) -> AsyncIterator[Chaine
 
 
 @contextlib.asynccontextmanager
-async def _going_on(receipts: Receipts, *, live: bool) -> AsyncIterator[None]:
+async def _going_on(*processes: Receipts | Reviewing, live: bool) -> AsyncIterator[None]:
     """The processes of a live house, which end before its node does."""
-    task = asyncio.ensure_future(receipts.run()) if live else None
+    tasks = [asyncio.ensure_future(each.run()) for each in processes] if live else []
     try:
         yield
     finally:
-        if task is not None:
+        for task in tasks:
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _taxonomy(node: Node, config: Config, clock: Clock) -> None:
-    await node.settle()
-    try:
-        await catalogue.ensure(node, config.taxonomy, clock())
-    except KontaktcenterError as e:
-        _LOG.error("taxonomy.failed", error=e.message)  # in the background nobody awaits it
-        raise
+async def _taxonomy(node: Node, config: Config, clock: Clock, *, live: bool) -> None:
+    """Have the catalogue in the log; where that is away and the house is live, when it is back."""
+    while True:
+        try:
+            await node.settle()
+            await catalogue.ensure(node, config.taxonomy, clock())
+        except Unavailable as e:
+            if not live:
+                raise
+            _LOG.warning("taxonomy.waits", why=e.message)
+            await asyncio.sleep(_AGAIN_S)
+        except KontaktcenterError as e:
+            _LOG.error("taxonomy.failed", error=e.message)  # in the background nobody awaits it
+            raise
+        else:
+            return
 
 
 def ahead(runner: Runner, node: Node) -> list[str]:

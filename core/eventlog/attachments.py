@@ -65,15 +65,21 @@ class Head:
 
 
 class Attachments:
-    """The folder of attachments. Blocking: not on a loop. `entropy` gives random bytes."""
+    """The folder of attachments. Blocking: not on a loop. `entropy` gives random bytes.
 
-    def __init__(self, folder: Path, entropy: Callable[[int], bytes] = os.urandom) -> None:
+    Several nodes may share one; what each is taking in lies in a folder of its own (`node`).
+    """
+
+    def __init__(
+        self, folder: Path, entropy: Callable[[int], bytes] = os.urandom, node: str = ""
+    ) -> None:
         self.folder, self._entropy = folder, entropy
+        self._incoming = folder / _INCOMING / node
 
     def begin(self, key: DataKey) -> Incoming:
         """Start to take a file in. Raises: Unavailable where the folder cannot be written."""
         try:
-            incoming = self.folder / _INCOMING
+            incoming = self._incoming
             incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.folder.chmod(0o700)
             head = Head(key.id, self._entropy(16).hex())
@@ -160,12 +166,12 @@ class Attachments:
         return True
 
     def clear_incoming(self) -> int:
-        """Take away what was being written when a process ended; how many.
+        """Take away what was being written when a process of this node ended; how many.
 
         At a start alone, before anything is taken in.
         """
-        folder = self.folder / _INCOMING
-        left = list(folder.iterdir()) if folder.is_dir() else []
+        folder = self._incoming
+        left = [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
         for path in left:
             path.unlink(missing_ok=True)
         return len(left)

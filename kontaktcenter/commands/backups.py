@@ -58,7 +58,7 @@ async def _create(  # noqa: PLR0913 -- where from, where to, and how
     await asyncio.to_thread(backup.copy_database, path, to / backup.LOG)
     # The files before the keys: one that an erasure removes in between has lost its key there too.
     files, damaged = await asyncio.to_thread(
-        backup.copy_attachments, house.config.data / backup.ATTACHMENTS, to / backup.ATTACHMENTS
+        backup.copy_attachments, house.privacy.around.store.folder, to / backup.ATTACHMENTS
     )
     for address in damaged:
         said = _(

@@ -127,6 +127,21 @@ def test_what_was_half_written_when_a_process_died_is_cleared(tmp_path: Path) ->
     assert list(files.addresses()) == [whole]
 
 
+def test_nodes_that_share_a_folder_find_each_others_files_and_leave_what_is_under_way(
+    tmp_path: Path,
+) -> None:
+    one, other = (Attachments(tmp_path / "shared", node=name) for name in ("one", "other"))
+    incoming = one.begin(KEY)
+    incoming.write(b"half")
+    assert other.clear_incoming() == 0
+    incoming.write(b" and half")
+    address = incoming.finish().address
+    assert got(other, address) == b"half and half"
+    assert list(other.addresses()) == [address]
+    one.begin(KEY).write(b"never finished")
+    assert one.clear_incoming() == 1
+
+
 @pytest.mark.parametrize("address", ["", "../../city.key", "a" * 63, "A" * 64, "g" * 64, "a/" * 32])
 def test_what_is_no_address_reaches_no_file(tmp_path: Path, address: str) -> None:
     from core.errors import Invalid

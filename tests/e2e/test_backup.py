@@ -47,7 +47,9 @@ def test_a_destroyed_folder_comes_back_with_every_figure_and_digest(
     log, keys = tmp_path / "log", tmp_path / "keys"
     restored = kc_json(tmp_path, "backup", "restore", log, "--keys", keys, "--data", data)
 
-    assert made["shards"] == before[0]["shards"] == restored["shards"]
+    told = before[0]["shards"].items()
+    shards = {name: {"position": at["position"], "digest": at["digest"]} for name, at in told}
+    assert made["shards"] == shards == restored["shards"]
     assert (kc_json(tmp_path, "log", "digest", "--data", data), figures(tmp_path, data)) == before
     again = kc_json(tmp_path, "import", "queue-log", RECORDING, "--exchange", "lab", "--data", data)
     assert again["facts"] == 0
