@@ -84,6 +84,19 @@ class ErasureCarriedOut(Event):
     attachments: int
 
 
+@dataclass(frozen=True)
+class ErasureCompleted(Event):
+    """The keys of a decision are gone from every node, and no copy of them is left in the log's.
+
+    It is told by the first node that finds it so; where there are no other nodes, what was carried
+    out is complete, and nobody tells it. `nodes` counts those that were waited for.
+    """
+
+    TOPIC: ClassVar[str] = "erasure.completed"
+    number: str
+    nodes: int
+
+
 def erasure_stream(authority: str) -> str:
     """The stream of the erasures that an authority has decided."""
     return f"erasure/{authority}"
@@ -115,6 +128,11 @@ def case_of_subject(subject: str) -> str | None:
 def carried_out_id(number: str) -> UUID:
     """The id of the fact that a decision was carried out: the first one told is the one."""
     return process_id("erasure", number)
+
+
+def completed_id(number: str) -> UUID:
+    """The id of the fact that a decision is complete everywhere: the first one told is the one."""
+    return process_id("erasure completed", number)
 
 
 @dataclass(frozen=True, kw_only=True)

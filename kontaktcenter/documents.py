@@ -6,6 +6,7 @@ The words stand in `data/documents.sv.toml`. Whatever a person wrote is escaped.
 from __future__ import annotations
 
 import html
+import math
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -109,15 +110,32 @@ def protocol(found: Mapping[str, Any]) -> Document:
         **found,
         "carried_out_at": found["carried_out_at"] or said["not_carried_out"],
         "position": f"{found['shard']}: {found['position']}",
+        "complete": _complete(found, said),
     }
     names = (
         "number", "authority", "rule", "reference", "purpose", "registrar", "decided_at",
-        "carried_out_at", "cases", "callers", "keys", "attachments", "position", "again",
+        "carried_out_at", "complete", "cases", "callers", "keys", "attachments", "position", "again",
     )  # fmt: skip
     facts = [(said[name], str(shown[name])) for name in names if shown[name] is not None]
     subjects = Table(said["subjects"], [said["subject"]], [[s] for s in found["subjects"]])
+    tables = [subjects]
+    if found.get("nodes"):
+        rows = [
+            [row["name"] or row["node"], row["carried_out_at"] or said["not_carried_out"]]
+            for row in found["nodes"]
+        ]
+        tables.append(Table(said["nodes"], [said["node"], said["node_done"]], rows))
     title = said["title"].format(number=found["number"])
-    return Document(title, said["intro"], facts, [subjects], said["footer"])
+    return Document(title, said["intro"], facts, tables, said["footer"])
+
+
+def _complete(found: Mapping[str, Any], said: Mapping[str, str]) -> str:
+    hours = math.ceil((found.get("compaction_s") or 0) / 3600)
+    waits = [
+        said[f"waits_{each}"].format(copies=found.get("copies"), hours=hours or "?")
+        for each in found.get("waiting_for", ())
+    ]
+    return "; ".join(waits) or said["is_complete"]
 
 
 def disclosure(copy: Mapping[str, Any]) -> Document:

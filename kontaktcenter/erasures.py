@@ -2,7 +2,8 @@
 
 The order is fixed: the decision is in the log; the keys are destroyed; the files that they sealed
 are removed; the read models have let go; the log is told that it is done. A process that dies
-anywhere on that way finds the decision still open at its next start, and goes on.
+anywhere on that way finds the decision still open at its next start, and goes on. Where several
+nodes have one log, each goes that way by itself (`erased_everywhere`).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from core.erasure import (
 from core.errors import NotFound, Refused
 from core.persons import ways_to_write
 from core.vocabulary import Origin, case_stream
+from kontaktcenter.erased_everywhere import Everywhere
 from projections import keeping_queries
 
 if TYPE_CHECKING:
@@ -86,6 +88,7 @@ class Erasures:
         self._node, self._application, self._directory = node, application, directory
         self._clock, self._files = clock, files
         self._runner, self._models = reading
+        self.everywhere = Everywhere(node, clock, self._models)
         self._one_at_a_time = asyncio.Lock()
 
     # --- deciding -----------------------------------------------------------------------------
@@ -151,6 +154,7 @@ class Erasures:
         done = []
         async with self._one_at_a_time:
             await self._node.apply_erasures()
+            await self.everywhere.own_part(self._let_go)
             for authority in self._authorities() if authorities is None else authorities:
                 state = self._application.load(ERASURES, erasure_stream(authority)).state
                 for number, under_way in state.under_way.items():
@@ -164,8 +168,8 @@ class Erasures:
     async def _finish(self, authority: str, number: str, under_way: UnderWay) -> None:
         named = [event for s in under_way.subjects for event in self._files_of(s)]
         files = await asyncio.to_thread(self._remove, named)
-        await self._read()
-        await asyncio.to_thread(self._runner.scrub)
+        if self.everywhere.here is None:  # else it was done with this node's own part
+            await self._scrub()
         keys = await asyncio.to_thread(self._node.keyring.tombstones, under_way.subjects)
         draft = fact_draft(
             id=carried_out_id(number),
@@ -177,6 +181,15 @@ class Erasures:
             occurred_at=self._clock(),
         )
         await self._node.propose(draft)
+
+    async def _let_go(self, subjects: list[str]) -> None:
+        named = [event for subject in subjects for event in self._files_of(subject)]
+        await asyncio.to_thread(self._remove, named)
+        await self._scrub()
+
+    async def _scrub(self) -> None:
+        await self._read()
+        await asyncio.to_thread(self._runner.scrub)
 
     def _files_of(self, subject: str) -> list[AttachmentAdded]:
         stream = case_of_subject(subject)
@@ -201,19 +214,22 @@ class Erasures:
 
     # --- telling ------------------------------------------------------------------------------
     async def protocol(self, asker: Asker, number: str) -> dict[str, Any]:
-        """One protocol, as it was, whenever it is asked for. Raises: NoSuchProtocol, NotAllowed."""
+        """One protocol as it was, and as it stands. Raises: NoSuchProtocol, NotAllowed."""
         seen = self._sight(asker)
         await self._read()
         found = await asyncio.to_thread(keeping_queries.protocol, self._models, seen, number)
         if found is None:
             raise NoSuchProtocol
-        return found
+        return await self.everywhere.standing(found)
 
     async def protocols(self, asker: Asker) -> list[dict[str, Any]]:
         """The protocols of the asker's rooms, the latest first. Raises: NotAllowed, Unavailable."""
         seen = self._sight(asker)
         await self._read()
-        return await asyncio.to_thread(keeping_queries.protocols, self._models, seen)
+        found = await asyncio.to_thread(keeping_queries.protocols, self._models, seen)
+        alone = self.everywhere.here is None
+        done = "carried_out_at" if alone else "completed_at"
+        return [{**each, "complete": each[done] is not None} for each in found]
 
     def _sight(self, asker: Asker) -> Sight:
         require(asker, Deed.DECIDE_ERASURE, Place(), self._directory())

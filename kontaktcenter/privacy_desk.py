@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import count, takewhile
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 _LOOKS_AT_ONCE: Final = 200
 _LOOK_EVERY_S: Final = 60
+_AGAIN_S: Final = 5
 _SWEEP_EVERY_S: Final = 24 * 3600
 _LOG: Final = structlog.get_logger("kontaktcenter.privacy_desk")
 
@@ -81,20 +82,22 @@ class PrivacyDesk:
         await self.files.sweep()
 
     async def go_on(self) -> None:
-        """Do so now, and from time to time; never ends by itself.
+        """Do so now, when another node decides, and from time to time; never ends by itself.
 
         A decision whose answer was lost on its way here is carried out all the same.
         """
-        swept_s = -_SWEEP_EVERY_S
-        for at_s in count(step=_LOOK_EVERY_S):
+        loop, swept_s = asyncio.get_running_loop(), -float(_SWEEP_EVERY_S)
+        while True:
             try:
                 await self.erasures.carry_out()
-                if at_s - swept_s >= _SWEEP_EVERY_S:
+                await self.erasures.everywhere.complete()
+                if loop.time() - swept_s >= _SWEEP_EVERY_S:
                     await self.files.sweep()
-                    swept_s = at_s
+                    swept_s = loop.time()
             except (KontaktcenterError, OSError) as e:  # in the background nobody awaits it
                 _LOG.error("erasures.failed", error=type(e).__name__)
-            await asyncio.sleep(_LOOK_EVERY_S)
+                await asyncio.sleep(_AGAIN_S)
+            await self.erasures.everywhere.news(_LOOK_EVERY_S)
 
     async def look(self, asker: Asker, deed: Deed, purpose: Purpose, seen: Sequence[Seen]) -> None:
         """Record looks before anything is shown. Raises: Unavailable."""

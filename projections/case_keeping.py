@@ -21,7 +21,12 @@ from core.cases import (
     RegistryDecided,
 )
 from core.catalogue import fields_of
-from core.erasure import ErasureCarriedOut, ErasureDecided, ErasureOrdered
+from core.erasure import (
+    ErasureCarriedOut,
+    ErasureCompleted,
+    ErasureDecided,
+    ErasureOrdered,
+)
 from core.eventlog.codec import decode_event
 from core.retention import ArchiveExported
 from core.vocabulary import CASES_PREFIX, CENTRE
@@ -66,6 +71,7 @@ def m001_keeping(db: Database) -> None:
             "number": str, "authority": str, "rule": str, "reference": str, "purpose": str,
             "registrar": str, "cases": int, "callers": int, "again": str, "decided_us": int,
             "shard": str, "position": int, "carried_out_us": int, "keys": int, "attachments": int,
+            "completed_us": int,
         },
         pk="number",
     )  # fmt: skip
@@ -84,10 +90,13 @@ class CaseKeeping:
     """The projection of cases as they are kept. See `docs/reference/read-models.md`."""
 
     name = "case_keeping"
-    version = 1
+    version = 2
     topics = _CASE_TOPICS | {
-        e.TOPIC for e in (ErasureDecided, ErasureOrdered, ErasureCarriedOut, ArchiveExported)
-    }
+        event_class.TOPIC
+        for event_class in (
+            ErasureDecided, ErasureOrdered, ErasureCarriedOut, ErasureCompleted, ArchiveExported
+        )
+    }  # fmt: skip
     migrations = _migrations
 
     def follows(self, shard: str) -> bool:
@@ -174,6 +183,11 @@ def _centre(db: Database, fed: Fed, event: Event) -> None:
                 "UPDATE protocols SET carried_out_us = ?, keys = ?, attachments = ?"
                 " WHERE number = ? AND carried_out_us IS NULL",
                 [at, event.keys, event.attachments, event.number],
+            )
+        case ErasureCompleted():
+            db.execute(
+                "UPDATE protocols SET completed_us = ? WHERE number = ? AND completed_us IS NULL",
+                [at, event.number],
             )
         case ArchiveExported():
             db.execute(

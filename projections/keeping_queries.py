@@ -37,6 +37,10 @@ _OF_CALLER: Final = (
 )
 _PROTOCOL: Final = "SELECT * FROM protocols WHERE number = ?"
 _PROTOCOLS: Final = "SELECT * FROM protocols WHERE authority IN ({}) ORDER BY position DESC LIMIT ?"
+_INCOMPLETE: Final = (
+    "SELECT * FROM protocols WHERE carried_out_us IS NOT NULL AND completed_us IS NULL"
+    " ORDER BY position"
+)
 _SUBJECTS: Final = "SELECT subject FROM erased WHERE number = ? ORDER BY subject"
 
 
@@ -97,12 +101,27 @@ def protocol(models: ReadModels, sight: Sight, number: str) -> dict[str, Any] | 
         return {**_protocol(found), "subjects": subjects}
 
 
+def incomplete(models: ReadModels) -> list[dict[str, Any]]:
+    """All protocols of which nobody has told that they are complete, with their `subjects`.
+
+    For this program's own work, not for anybody's eyes: there is no asker.
+    """
+    with models.snapshot(NAME) as db:
+        return [
+            {
+                **_protocol(row),
+                "subjects": [s["subject"] for s in db.query(_SUBJECTS, [row["number"]])],
+            }
+            for row in db.query(_INCOMPLETE)
+        ]
+
+
 def _in_rooms(db: Database, sight: Sight, number: str) -> Iterator[dict[str, Any]]:
     return (row for row in db.query(_PROTOCOL, [number]) if row["authority"] in sight.rooms)
 
 
 def _protocol(row: dict[str, Any]) -> dict[str, Any]:
-    carried = row["carried_out_us"]
+    carried, completed = row["carried_out_us"], row["completed_us"]
     kept = {
         name: row[name]
         for name in (
@@ -114,4 +133,5 @@ def _protocol(row: dict[str, Any]) -> dict[str, Any]:
         **kept,
         "decided_at": moment(row["decided_us"]).isoformat(),
         "carried_out_at": None if carried is None else moment(carried).isoformat(),
+        "completed_at": None if completed is None else moment(completed).isoformat(),
     }

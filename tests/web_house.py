@@ -124,11 +124,23 @@ class WebHouse:
 
 @contextlib.asynccontextmanager
 async def web_house(
-    folder: Path, *, token: str | None = TOKEN, times: SessionTimes = ENDLESS, **more: Any
+    folder: Path,
+    *,
+    token: str | None = TOKEN,
+    times: SessionTimes = ENDLESS,
+    settings: NodeSettings | None = None,
+    **more: Any,
 ) -> AsyncIterator[WebHouse]:
-    """Open everything on a log in memory; the runner only moves when it is told to."""
+    """Open everything on a log in memory, or as `settings` say with their own clock.
+
+    The runner only moves when it is told to.
+    """
     clock = SetClock()
-    node = await Node.open(NodeSettings("memory:", folder / "data", clock))
+    node = await Node.open(
+        NodeSettings("memory:", folder / "data", clock)
+        if settings is None
+        else replace(settings, clock=clock)
+    )
     drafts = read_taxonomy(TAXONOMY.read_text(encoding="utf-8"), NOON - timedelta(days=1))
     await node.propose_many(drafts)
     await node.settle()

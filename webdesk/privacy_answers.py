@@ -7,6 +7,14 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 
+class NodesPart(BaseModel):
+    """Whether a node has carried an erasure out on its own copy of the keys, files and figures."""
+
+    node: str
+    name: str
+    carried_out_at: str | None
+
+
 class Protocol(BaseModel):
     """A protocol of an erasure; `subjects` are left out in lists. It holds nothing personal."""
 
@@ -26,6 +34,22 @@ class Protocol(BaseModel):
     position: int | None = None
     decided_at: str | None = None
     carried_out_at: str | None = None
+    complete: bool | None = Field(
+        default=None, description="gone from every node, and from the log's topic of keys"
+    )
+    completed_at: str | None = Field(
+        default=None, description="when that was recorded; null where the log is on one machine"
+    )
+    waiting_for: list[str] | None = Field(
+        default=None, description="here, nodes, compaction, keys; left out in lists"
+    )
+    copies: int | None = Field(
+        default=None, description="destroyed keys that compaction has not removed yet"
+    )
+    compaction_s: float | None = Field(
+        default=None, description="within how long it removes them, in seconds"
+    )
+    nodes: list[NodesPart] | None = None
     subjects: list[str] | None = None
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from core.erasure import ErasureDecided
 from core.eventlog.codec import decode_event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
     from core.eventlog.keyring import Keyring
@@ -32,20 +32,34 @@ async def carry_out(
     loop = asyncio.get_running_loop()
     if keys.erased_upto() > ends:
         await loop.run_in_executor(None, ring.erase, {}, 0)
-    gone = 0
-    while batch := await asyncio.to_thread(read, keys.erased_upto(), _COMMITS):
-        decided: dict[str, datetime] = {}
-        for commit in batch:
-            for subject, at in _decided(commit):
-                decided[subject] = max(at, decided.get(subject, at))
-        gone += await loop.run_in_executor(None, ring.erase, decided, batch[-1].position)
+    gone, after = 0, keys.erased_upto()
+    while batch := await asyncio.to_thread(read, after, _COMMITS):
+        after = batch[-1].position
+        found = decisions_of(batch)
+        if found or len(batch) == _COMMITS:  # few commits without any are soon read again
+            decided: dict[str, datetime] = {}
+            for one in found:
+                decided[one.subject] = max(one.decided_at, decided.get(one.subject, one.decided_at))
+            places = {one.subject: one.position for one in found}
+            gone += await loop.run_in_executor(None, ring.erase, decided, after, places)
     return gone
 
 
-def _decided(commit: FeedCommit) -> list[tuple[str, datetime]]:
-    events = [
-        (decode_event(logged.type, logged.schema, logged.data), logged.occurred_at)
-        for logged in commit.commit.events
-        if logged.type == ErasureDecided.TOPIC
-    ]
-    return [(event.subject, at) for event, at in events if isinstance(event, ErasureDecided)]
+class Decision(NamedTuple):
+    """One subject whose erasure was decided: when, and where in the centre's book that stands."""
+
+    subject: str
+    decided_at: datetime
+    position: int
+
+
+def decisions_of(commits: Iterable[FeedCommit]) -> list[Decision]:
+    """The decisions in these commits, in their order. Raises: Corrupt, NeedsUpgrade."""
+    found = []
+    for commit in commits:
+        for logged in commit.commit.events:
+            if logged.type == ErasureDecided.TOPIC:
+                event = decode_event(logged.type, logged.schema, logged.data)
+                assert isinstance(event, ErasureDecided)
+                found.append(Decision(event.subject, logged.occurred_at, commit.position))
+    return found

@@ -221,6 +221,18 @@ class Keyring:
         """As `KeyBook.compaction_s`."""
         return self._book.compaction_s()
 
+    def erased_upto(self) -> int:
+        """As `KeyBook.erased_upto`."""
+        return self._book.erased_upto()
+
+    def reached(self, name: str) -> int:
+        """The position that was noted under a name on this node; 0 where there was none."""
+        return self._book.reached(name)
+
+    def note(self, name: str, position: int) -> None:
+        """Keep a position of this node's own work on erasures, with its keys. Blocking."""
+        self._book.rewrap([], (name, position))
+
     def erase(
         self,
         decided: Mapping[str, datetime],

@@ -359,6 +359,7 @@ class KafkaKeys:
                 msg = f"the topic {name} is missing: kontaktcenter log create"
                 raise Unavailable(msg, neighbour="kafka")
             facts = self._made()
+        assert facts.identity is not None
         if ours not in {None, facts.identity}:
             raise Corrupt(_gone(name, "was deleted and made again"))
         if facts.partitions != 1:
