@@ -120,6 +120,11 @@ def encode_event(event: Event) -> dict[str, object]:
     return {k: v for k, v in vars(event).items() if v is not None or k not in omitted}
 
 
+def personal_fields(event_class: type[Event]) -> tuple[str, ...]:
+    """The fields of such events that are sealed."""
+    return _table(event_class).personal
+
+
 def subjects_of(event: Event) -> set[str]:
     """The subjects whose keys are needed to seal `event`."""
     values = vars(event)

@@ -170,7 +170,7 @@ class Node:
     # --- the port ---------------------------------------------------------------------------------
     async def propose(self, draft: Draft) -> Answer:
         """Record `draft`; answers when this node has judged it."""
-        return (await self.propose_many((draft,)))[0]
+        return await self.proposing.one(draft)
 
     async def propose_many(self, drafts: Sequence[Draft]) -> Sequence[Answer]:
         """Record many at once, each by itself; answers in their order."""

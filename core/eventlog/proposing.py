@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from core.cases import CaseProtected, CaseRegistered
 from core.commit import Answer, Kept
 from core.errors import Refused, Unavailable
-from core.eventlog.codec import seal_event, subjects_of
+from core.eventlog.codec import personal_fields, seal_event, subjects_of
 from core.eventlog.envelope import (
     Claim,
     ClaimEvent,
@@ -26,7 +27,7 @@ from core.vocabulary import book_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from core.commit import Draft, Happened, Verdict
+    from core.commit import Draft, Event, Happened, Verdict
     from core.eventlog.books import Books
     from core.eventlog.island import Island
     from core.eventlog.keyring import Keyring
@@ -52,6 +53,18 @@ class Proposing:
         self.island: Island | None = None
         self._settings, self._secret, self._keyring = settings, secret, keyring
         self._books = books
+
+    async def one(self, draft: Draft) -> Answer:
+        """As `many`, of one draft; the short way where its events need no keys and close none."""
+        name = self._books.name_of(stream_of(draft))
+        shard = self._books.shards.get(name)
+        if shard is None or not all(_is_plain(type(h.event)) for h in draft.events):
+            return (await self.many((draft,)))[0]
+        raw, claim = self.encode(draft)
+        if self.island is None:
+            return Answer((await shard.propose((raw,), (claim,)))[0], name)
+        verdicts = await self.island.propose(shard, (raw,), (claim,), may_be_kept=draft.may_be_kept)
+        return _answer(verdicts[0], name)
 
     async def many(self, drafts: Sequence[Draft]) -> Sequence[Answer]:
         """Record many at once, each by itself; answers in their order."""
@@ -126,7 +139,7 @@ class Proposing:
                 await self._ensure_soon(island, subjects)
         if island is not None and island.returning.owed:
             if may_be_kept:
-                return True
+                return island.cut_off or not await island.returning.paid(island.after_s)
             await island.returning.pay()
         return False
 
@@ -150,8 +163,8 @@ class Proposing:
     # --- encoding ---------------------------------------------------------------------------------
     def encode(self, draft: Draft) -> tuple[bytes, Claim]:
         """The draft sealed, as the log will hold it; its keys are there. Raises: Refused."""
-        shards = {self._books.name_of(happened.stream) for happened in draft.events}
-        if len(shards) > 1:
+        streams = {happened.stream for happened in draft.events}
+        if len(streams) > 1 and len(shards := {self._books.name_of(s) for s in streams}) > 1:
             msg = f"a commit is of one shard; this one touches {', '.join(sorted(shards))}"
             raise Refused(msg)
         nonce = self._keyring.nonce
@@ -187,8 +200,24 @@ def _fill(
     verdicts: Sequence[Verdict] | Sequence[Verdict | Kept],
 ) -> None:
     for one, verdict in zip(made, verdicts, strict=True):
-        durability = "local" if isinstance(verdict, Kept) else "log"
-        answers[one.place] = Answer(verdict, name, durability)
+        answers[one.place] = _answer(verdict, name)
+
+
+def _answer(verdict: Verdict | Kept, shard: str) -> Answer:
+    return Answer(verdict, shard, "local" if isinstance(verdict, Kept) else "log")
+
+
+_plain: dict[type[Event], bool] = {}
+
+
+def _is_plain(event_class: type[Event]) -> bool:
+    """Whether recording such events neither needs keys nor closes any; worked out once."""
+    plain = _plain.get(event_class)
+    if plain is None:
+        personal = personal_fields(event_class)
+        plain = not personal and not issubclass(event_class, CaseProtected | CaseRegistered)
+        _plain[event_class] = plain
+    return plain
 
 
 def _heard(having: asyncio.Future[None]) -> None:
