@@ -19,6 +19,7 @@ from kontaktcenter import (
     cli_index,
     cli_log_kafka,
     cli_looks,
+    cli_node,
     cli_privacy,
     cli_projection,
     cli_report,
@@ -67,6 +68,7 @@ app.add_typer(cli_user.tokens, name="token")
 app.add_typer(cli_privacy.erasures, name="erasure")
 app.add_typer(cli_privacy.retention, name="retention")
 app.add_typer(cli_privacy.archives, name="archive")
+app.add_typer(cli_node.app, name="node")
 
 
 def _version(asked_for: bool) -> None:

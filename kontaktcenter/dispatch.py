@@ -69,6 +69,8 @@ VERBS: Final = {
     "retention.decide_due": "privacy",
     "archive.export": "privacy",
     "attachment.sweep": "privacy",
+    "node.list_all": "nodes",
+    "node.retire": "nodes",
     "case.disclose": "privacy",
     "case.show": "cases",
     "case.find": "cases",
