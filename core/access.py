@@ -129,6 +129,7 @@ _OWNERS_ALONE: Final = frozenset(
     {
         Deed.DECIDE_CASE, Deed.KEEP_REGISTER, Deed.PROTECT_CASE, Deed.DISCLOSE_CASE,
         Deed.SUBJECT_ACCESS, Deed.DECIDE_ERASURE, Deed.EXPORT_ARCHIVE, Deed.APPROVE_CHANGE,
+        Deed.REVIEW_CASES,
     }
 )  # fmt: skip
 # What shows nothing of a case to whoever does it: open to the one who registered it, on any side.

@@ -71,6 +71,8 @@ class Deed(StrEnum):
     READ_QUEUES = "read_queues"
     READ_ALARMS = "read_alarms"
     READ_STAFF_FIGURES = "read_staff_figures"
+    REVIEW_FACTS = "review_facts"
+    REVIEW_CASES = "review_cases"
     READ_CATALOGUE = "read_catalogue"
     PROPOSE_CHANGE = "propose_change"
     APPROVE_CHANGE = "approve_change"
@@ -154,6 +156,11 @@ RIGHTS: Final[Mapping[Deed, Mapping[Role, Reach]]] = MappingProxyType(
         Deed.READ_STAFF_FIGURES: _all(
             (Role.SHIFT_LEAD, Role.COORDINATOR, Role.ANALYST), Reach.EVERYWHERE
         ),
+        # what contradicts the rest, in calls, shifts and the centre's own; and in an owner's cases
+        Deed.REVIEW_FACTS: _all(
+            (Role.SHIFT_LEAD, Role.COORDINATOR, Role.ADMINISTRATOR), Reach.EVERYWHERE
+        ),
+        Deed.REVIEW_CASES: _all((Role.CASE_OFFICER, Role.REGISTRAR), Reach.ROOM),
         Deed.READ_CATALOGUE: _all(_STAFF, Reach.EVERYWHERE),
         Deed.PROPOSE_CHANGE: _all(
             (Role.ADMINISTRATOR, Role.COMMUNICATOR, Role.CASE_OFFICER, Role.SHIFT_LEAD),

@@ -23,6 +23,7 @@ from kontaktcenter import (
     cli_privacy,
     cli_projection,
     cli_report,
+    cli_review,
     cli_user,
 )
 from kontaktcenter.cli_common import (
@@ -59,6 +60,7 @@ app.add_typer(cli_looks.person, name="person")
 app.add_typer(cli_log_kafka.app, name="log")
 app.add_typer(cli_index.app, name="index")
 app.add_typer(cli_projection.app, name="projection")
+app.add_typer(cli_review.app, name="review")
 app.add_typer(cli_backup.app, name="backup")
 app.add_typer(cli_config.app, name="config")
 app.add_typer(cli_catalogue.app, name="catalogue")

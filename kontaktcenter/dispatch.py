@@ -76,6 +76,9 @@ VERBS: Final = {
     "case.find": "cases",
     "case.history": "cases",
     "report.report": "reports",
+    "review.list_all": "reviews",
+    "review.show": "reviews",
+    "review.close": "reviews",
 }
 # the verbs that may begin a new log
 _MAKES: Final = frozenset({"catalogue.import_file", "user.create", "import.queue_log"})

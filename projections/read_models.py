@@ -19,6 +19,7 @@ from projections.handlers import Handlers
 from projections.looks import Looks
 from projections.persons import Persons
 from projections.queue_entries import QueueEntries
+from projections.reviews import Reviews
 from projections.store import is_trouble
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def all_projections(key_of: KeyOf | None = None) -> Sequence[Projection]:
         Handlers(key_of),
         Looks(),
         Persons(),
+        Reviews(),
     )
 
 

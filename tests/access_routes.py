@@ -156,6 +156,16 @@ ROUTES: Final[dict[Key, Route]] = {
     ),
     # privacy
     ("GET", "/api/v1/alarms"): Route(CENTRE, Deed.READ_ALARMS),
+    ("GET", "/api/v1/reviews"): Route(CENTRE, Deed.REVIEW_FACTS),
+    ("GET", "/api/v1/reviews/cases"): Route(CENTRE, Deed.REVIEW_CASES),
+    ("POST", "/api/v1/reviews/{review}/close"): Route(
+        CENTRE, Deed.REVIEW_FACTS, "/api/v1/reviews/nosuch/close",
+        ({"outcome": "as_recorded"},), True,
+    ),
+    ("POST", "/api/v1/reviews/cases/{review}/close"): Route(
+        CENTRE, Deed.REVIEW_CASES, "/api/v1/reviews/cases/nosuch/close",
+        ({"outcome": "mistaken", "note": "fel"},), True,
+    ),
     ("GET", "/api/v1/looks"): Route(CENTRE, Deed.READ_LOOKS, names=True),
     ("POST", "/api/v1/looks/search"): Route(
         CENTRE, Deed.READ_LOOKS, names=True, bodies=({}, {"number": "0700001001"})
@@ -205,6 +215,8 @@ QUESTIONS: Final[Mapping[Key, tuple[str, ...]]] = {
         "?list=group&group=tnh_miljo", "?list=received&receiver=MF", "?list=received&receiver=TK",
         "?closed=true", "?limit=1", "?after=1.1", "?list=nosuch", "?nosuch=1",
     ),
+    ("GET", "/api/v1/reviews"): ("?state=all", "?state=closed&limit=1", "?state=nosuch"),
+    ("GET", "/api/v1/reviews/cases"): ("?state=all", "?state=closed&limit=1", "?after=1.1"),
     ("GET", "/api/v1/statistics"): ("?by=case_type", "?by=authority", "?by=agent", "?by=channel"),
 }  # fmt: skip
 

@@ -25,6 +25,7 @@ from webdesk import (
     privacy,
     problems,
     queries,
+    reviews,
     sign_in,
     suggesting,
 )
@@ -115,6 +116,7 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(case_lists.router(services, desk.gate))
     app.include_router(case_history.router(services, desk.gate))
     app.include_router(alarms.router(services, desk.gate))
+    app.include_router(reviews.router(services, desk))
     app.include_router(suggesting.router(services, desk.gate))
     app.include_router(looks.router(services, desk.gate))
     app.include_router(people.router(services, desk.gate))

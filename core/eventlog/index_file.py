@@ -25,6 +25,10 @@ _SQL_ROWS: Final = (
     "SELECT position, first_seq, events, stale_stream, stale_head, raw, crc FROM judged"
     " WHERE position <= ? ORDER BY position"
 )
+_SQL_FORKS: Final = (
+    "SELECT log_offset, reason, raw FROM aside WHERE kind = 'fork' AND log_offset > ?"
+    " ORDER BY log_offset, nth LIMIT ?"
+)
 _TELL_EVERY: Final = 10_000  # rows between two tellings of progress
 
 
@@ -95,6 +99,10 @@ class IndexFile:
                 progress(place, self.mark.position)
         if digest != self.mark.digest:
             raise self._damaged("its rows do not give the digest of its state")
+
+    def forks(self, after: int, limit: int) -> list[tuple[int, str, bytes]]:
+        """What was kept aside because its id was used before: its offset in the log, id, bytes."""
+        return self._run(_SQL_FORKS, after, limit).fetchall()
 
     def steps(self, upto: int) -> Iterator[tuple[int, bytes]]:
         """Each position up to `upto` with the digest after it. Raises: Corrupt."""
