@@ -15,13 +15,16 @@ PYTEST_WORKERS ?= 2
 MADE_FROM := pyproject.toml constraints.txt hatch_build.py
 PO := $(wildcard */locale/*/LC_MESSAGES/*.po)
 
-.PHONY: help run setup setup-test setup-check test check faults bench loadtest format docs constraints wheel clean
+.PHONY: help run run-kafka setup setup-test setup-check test check faults bench loadtest format docs constraints wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 run: setup ## start the demonstration: the recorded crisis on the board
 	@exec $(BIN)/kontaktcenter demo
+
+run-kafka: $(VENV)/.lab ## the same on a real Kafka: a broker and two nodes, without Docker
+	@exec $(BIN)/python -m deploy.kafka_lab
 
 setup: $(VENV)/.run ## make .venv with what the product needs
 setup-test: $(VENV)/.test $(LOAD)/.load system-parts
@@ -47,6 +50,12 @@ $(VENV)/.run: $(MADE_FROM) $(PO) | $(VENV)/bin/python
 $(VENV)/.test: $(VENV)/.run
 	@echo "· installing the packages for tests and checks"
 	@$(BIN)/pip install $(PIP) --no-build-isolation -e '.[test,check]'
+	@touch $@
+
+# What fetches and runs Kafka. Without them a Java of the system and Maven do it.
+$(VENV)/.lab: $(VENV)/.run
+	@echo "· installing the packages that fetch and run Kafka"
+	@$(BIN)/pip install $(PIP) --no-build-isolation -e '.[lab]' || echo "· without them: the system's Java and Maven are tried" >&2
 	@touch $@
 
 # Locust brings Flask and gevent, which patches the world: an environment of its own.

@@ -39,7 +39,8 @@ class DemoClock:
 class LiveClock(DemoClock):
     """A demo's clock for a log that others read with theirs: it is never ahead of the world's.
 
-    It began `behind` ago, runs at `speed` until it has caught up, and then keeps the world's time.
+    It stands still `behind` the world until it is told to begin, runs at `speed` until it has
+    caught up, and then keeps the world's time.
     """
 
     def __init__(
@@ -50,8 +51,13 @@ class LiveClock(DemoClock):
         elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(real() - behind, speed, elapsed)
-        self._real = real
+        self._real, self._runs = real, False
 
     def __call__(self) -> datetime:
         """The time in the demo."""
-        return min(super().__call__(), self._real())
+        return min(super().__call__(), self._real()) if self._runs else self._start
+
+    def begin_after(self, last: datetime | None) -> None:
+        """Run from now on. Show nothing before `last`: where that is later, go on from there."""
+        self._start = self._start if last is None else max(last, self._start)
+        self._began, self._runs = self._elapsed(), True

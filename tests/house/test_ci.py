@@ -70,5 +70,5 @@ def test_every_target_of_make_that_people_use_is_explained() -> None:
     if shutil.which("make") is None:
         pytest.skip("no make here")
     told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
-    for target in ("run", "setup", "test", "check", "faults", "bench", "clean"):
+    for target in ("run", "run-kafka", "setup", "test", "check", "faults", "bench", "clean"):
         assert f"make {target} " in told.stdout
