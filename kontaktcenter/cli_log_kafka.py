@@ -150,3 +150,41 @@ def acls(
 def _rights(result: Mapping[str, Any]) -> None:
     for rule in result["rules"]:
         say(rule["command"])
+
+
+@app.command(
+    "copy",
+    help=_("Copy a log, record by record, from a file to Kafka or back; goes on where it ended."),
+)
+def copy_log(  # noqa: PLR0913 -- its flags
+    source: Annotated[
+        str, typer.Option("--from", metavar="LOG", help=_("sqlite:PATH or kafka://…, as KC_LOG."))
+    ],
+    target: Annotated[
+        str, typer.Option("--to", metavar="LOG", help=_("Where to: empty, or begun by this copy."))
+    ],
+    keys: Annotated[
+        str, typer.Option("--keys", help=_("The wrapped keys: with, without or only."))
+    ] = "with",
+    data: Data = None,
+    config: File = None,
+    as_json: Json = False,
+) -> int:
+    """Copy, and compare both by their digests."""
+    from kontaktcenter.commands import copies  # noqa: PLC0415 -- `--help` starts without it
+
+    found = configured(data, config)
+    return answer(copies.copy(found, source, target, keys), as_json, _copied)
+
+
+def _copied(result: Mapping[str, Any]) -> None:
+    if result["shards"]:
+        rows = [
+            [name, str(at["records"]), str(at["position"]), at["digest"]]
+            for name, at in result["shards"].items()
+        ]
+        table([_("shard"), _("records"), _("position"), _("digest")], rows)
+        say(_("The copy has the same digests as the source, up to these positions."))
+    if result["keys"] is not None:
+        said = _("Keys: {live} copied, {destroyed} destroyed ones noted as such.")
+        say(said.format(**result["keys"]))
