@@ -53,6 +53,14 @@ class Books:
         book = book_of(stream)
         return f"{book}/{shard_of(stream, self.counts.get(book, 1))}"
 
+    def opened(self, stream: str) -> Shard | None:
+        """The shard that a stream is in; None before all shards of its book are open."""
+        book = book_of(stream)
+        count = self.counts.get(book)
+        if count is None:  # of some shards that are open already it is not known whose they are
+            return None
+        return self.shards[f"{book}/{shard_of(stream, count)}"]
+
     def names(self, book: str) -> list[str]:
         """The shards of an open book, in their order."""
         return [f"{book}/{number}" for number in range(self.counts.get(book, 0))]

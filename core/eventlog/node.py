@@ -196,7 +196,7 @@ class Node:
         Those of protected identities only where `protected` asks for it: see `Port.load`.
         """
         key_of = self.keyring.by_id_protected if protected else self.keyring.by_id
-        shard = self._shards.get(self.shard_name(stream))
+        shard = self.books.opened(stream)
         if shard is None:
             return []
         recorded = []
@@ -225,14 +225,14 @@ class Node:
 
     def heads(self, streams: Iterable[str]) -> Mapping[str, int]:
         """The last version of each of `streams` that has been seen."""
-        by_shard: dict[str, list[str]] = {}
+        by_shard: dict[Shard, list[str]] = {}
         for stream in streams:
-            by_shard.setdefault(self.shard_name(stream), []).append(stream)
-        found: dict[str, int] = {}
-        for name, names in by_shard.items():
-            shard = self._shards.get(name)
+            shard = self.books.opened(stream)
             if shard is not None:
-                found.update(shard.state.heads(names))
+                by_shard.setdefault(shard, []).append(stream)
+        found: dict[str, int] = {}
+        for shard, names in by_shard.items():
+            found.update(shard.state.heads(names))
         return found
 
     def caller_ref(self, number: str) -> str:

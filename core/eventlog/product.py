@@ -53,10 +53,10 @@ class ProductRecorder(AggregateRecorder):
         Raises: Unavailable, Corrupt.
         """
         stream = str(originator_id)
-        name = self._node.shard_name(stream)
-        if name not in self._node.shards():
+        shard = self._node.books.opened(stream)
+        if shard is None:
             return []
-        rows = self._node.shard(name).state.stream(
+        rows = shard.state.stream(
             stream,
             -1 if gt is None else gt,
             VERSION_MAX if lte is None else lte,
@@ -64,7 +64,7 @@ class ProductRecorder(AggregateRecorder):
             limit=-1 if limit is None else limit,
         )
         return [
-            stored_event(commit, row.nth, row.version, name, row.position, row.seq)
+            stored_event(commit, row.nth, row.version, shard.name, row.position, row.seq)
             for row, commit in with_commits(rows)
         ]
 

@@ -56,15 +56,14 @@ class Proposing:
 
     async def one(self, draft: Draft) -> Answer:
         """As `many`, of one draft; the short way where its events need no keys and close none."""
-        name = self._books.name_of(stream_of(draft))
-        shard = self._books.shards.get(name)
+        shard = self._books.opened(stream_of(draft))
         if shard is None or not all(_is_plain(type(h.event)) for h in draft.events):
             return (await self.many((draft,)))[0]
         raw, claim = self.encode(draft)
         if self.island is None:
-            return Answer((await shard.propose((raw,), (claim,)))[0], name)
+            return Answer((await shard.propose((raw,), (claim,)))[0], shard.name)
         verdicts = await self.island.propose(shard, (raw,), (claim,), may_be_kept=draft.may_be_kept)
-        return _answer(verdicts[0], name)
+        return _answer(verdicts[0], shard.name)
 
     async def many(self, drafts: Sequence[Draft]) -> Sequence[Answer]:
         """Record many at once, each by itself; answers in their order."""

@@ -188,3 +188,22 @@ async def test_another_log_in_its_place_stops_the_shard_that_was_waiting_for_it(
     with pytest.raises(Corrupt):
         await node.propose(queued(9))
     await node.close()
+
+
+@story
+async def test_what_is_proposed_while_a_book_is_being_opened_goes_to_its_own_shard(
+    tmp_path: Path,
+) -> None:
+    """Of a book that is half open nobody knows how many shards it has."""
+    store = AwayStore(calls=4)
+    async with opened(on(store, tmp_path, "centre")) as node:
+        streams = [f"call/y/{n}" for n in range(24)]
+        opening = asyncio.ensure_future(node.books.open("calls"))
+        asked = []
+        while not opening.done():
+            asked.append(asyncio.ensure_future(node.propose(decided(len(asked), streams[0], 1))))
+            await asyncio.sleep(0)
+        await asyncio.gather(*asked, opening)
+        assert {answer.shard for answer in (t.result() for t in asked)} == {
+            f"calls/{shard_of(streams[0], 4)}"
+        }
