@@ -26,6 +26,10 @@ APPEND_NOW_S_MAX = (
 )
 ANSWER_S_MAX = 8.0  # after it whoever proposed is told that the outcome is not known
 ISLAND_AFTER_S = 2.0  # a fact that the log has not taken by then is kept on this node
+LAG_SAMPLE_S = 1.0  # so often a shared log is asked how long it is
+LAG_SAMPLES_MAX = 600  # ends that a node has not reached yet: memory stays bounded in a long lag
+LAG_TOLD_S = 5.0  # a node that is behind the log for so long says so
+LOG_END_S_MAX = 2.5  # a log that has not told its end by then is asked again
 LOG_RETRY_S = 0.25  # between attempts at a log that does not answer
 ISLAND_NOTICE_S = 10.0  # a shorter island is a change of leader, and nobody's business
 ISLAND_RETURN_PER_S = 2_000  # commits of a journal proposed per second: others use the log as well
@@ -56,6 +60,7 @@ assert COMMIT_EVENTS_MAX <= BULK_BATCH_COMMITS
 assert LOOKS_PER_COMMIT_MAX * 3 * KIB <= COMMIT_BYTES_MAX
 
 # --- Kafka ----------------------------------------------------------------------------------------
+KAFKA_PACKED_BYTES_MIN = 4 * KIB  # a shorter record is not worth packing
 KAFKA_RECORD_BYTES_MAX = 8 * MIB - 64 * KIB  # a topic is made to take 8 MiB with all its framing
 KAFKA_APPEND_S_MAX = 5.0  # an append is answered by then, if only with Unknown
 KAFKA_DELIVERY_S_MAX = 4.0  # so long a client tries by itself
@@ -65,7 +70,7 @@ KAFKA_CONNECT_S_MAX = 2.0  # to find a broker
 KAFKA_REQUEST_S_MAX = 1.5  # a broker that takes longer for one answer is taken for dead
 KAFKA_CLOSE_S_MAX = 3.0
 KAFKA_CREATE_S_MAX = 20.0  # a topic is made, and known everywhere
-KAFKA_FETCH_WAIT_S = 0.5  # a broker holds a fetch so long when it has nothing
+KAFKA_FETCH_WAIT_S = 1.0  # a broker holds a fetch so long when it has nothing
 KAFKA_FETCH_BYTES_MAX = 4 * MIB  # for one answer; a larger record comes alone
 KAFKA_READ_BYTES_MAX = 32 * MIB  # one read gives no more, whatever it was allowed
 KAFKA_SILENCE_S = 3.0  # nothing new for so long: is the broker there at all?
