@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from core.commit import Duplicate, Verdict
+from core.commit import Accepted, Duplicate, Verdict
 from core.errors import Corrupt, KontaktcenterError, Unavailable, Unknown
 from core.eventlog.envelope import Claim
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    RawOf = Callable[[Accepted], bytes | None]
 
 
 class Told(Protocol):
@@ -57,10 +59,17 @@ class Item:
     since: int = 0
     again: bool = False
 
-    def told(self, verdict: Verdict | None) -> Verdict | None:
-        """What its proposer hears: of its own earlier copy, the verdict itself."""
-        ours = self.again and isinstance(verdict, Duplicate) and verdict.first.position > self.since
-        return verdict.first if ours else verdict  # type: ignore[union-attr]  # ours: a duplicate
+    def told(self, verdict: Verdict | None, recorded: RawOf) -> Verdict | None:
+        """What its proposer hears: of its own earlier copy, the verdict itself.
+
+        Another's commit under the same id is none: two nodes may give one number to two facts.
+        """
+        if not isinstance(verdict, Duplicate) or verdict.first.position <= self.since:
+            return verdict
+        first = verdict.first
+        if isinstance(first, Accepted) and recorded(first) not in {None, self.raw}:
+            return verdict
+        return first
 
 
 @dataclass(slots=True, eq=False)
@@ -71,15 +80,18 @@ class Flight:
     items: list[Item] = field(default_factory=list)
     body: bytes = b""
 
-    def resolve(self, verdicts: Sequence[Verdict | None]) -> None:
-        """Tell the verdicts, in the order of the items; none where the whole record was void."""
+    def resolve(self, verdicts: Sequence[Verdict | None], recorded: RawOf) -> None:
+        """Tell the verdicts, in the order of the items; none where the whole record was void.
+
+        `recorded` gives the bytes of an accepted commit with events.
+        """
         if len(verdicts) != len(self.items) or None in verdicts:
             msg = "the log's format was raised while this was under way: ask again with the same id"
             self.fail(Unavailable(msg, neighbour="log", retry_after_s=1))
             return
         for item, verdict in zip(self.items, verdicts, strict=True):
             group = item.group
-            group.verdicts[item.slot] = item.told(verdict) if item.again else verdict
+            group.verdicts[item.slot] = item.told(verdict, recorded) if item.again else verdict
             group.missing -= 1
             if not group.missing and not group.future.done():
                 group.future.set_result(group.verdicts)  # type: ignore[arg-type]  # none is missing

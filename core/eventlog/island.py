@@ -13,23 +13,23 @@ are events of the node, which pass through the journal themselves, so that a kil
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from core.commit import Draft, Happened, Kept, process_id
-from core.errors import KontaktcenterError, Unavailable
+from core.errors import Unavailable
 from core.eventlog.journal import Journal, open_journal
-from core.eventlog.lanes import Asked, Encoding, Keeping, Lane, Notice, entry_of, place_of
+from core.eventlog.journal_writer import FACTS, JournalWriter
+from core.eventlog.lanes import Asked, Encoding, Lane, Notice, place_of
 from core.eventlog.node_id import node_id
 from core.eventlog.returning import Returning
-from core.limits import ANSWER_S_MAX, ISLAND_AFTER_S, ISLAND_NOTICE_S
+from core.limits import ANSWER_S_MAX, ISLAND_AFTER_S, ISLAND_NOTICE_S, ISLAND_RETURN_BATCH
 from core.nodes import PROCESS, NodeCutOff, NodeJoined, NodeReturned, node_asking, node_stream
 from core.vocabulary import CENTRE, Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from core.commit import Clock, Event, Verdict
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _LOOKS = 8  # at a lane that waits, before it is cut off
-_SINCE, _FACTS, _JOINED = "since", "facts", "joined"  # notes in the journal
+_SINCE, _JOINED = "since", "joined"  # notes in the journal
 _CENTRE_SHARD = f"{CENTRE}/0"
 _RETRY_S = 5
 
@@ -59,29 +59,24 @@ class Island:
         after_s: float = ISLAND_AFTER_S,
     ) -> None:
         self.journal, self.node = journal, node
-        self.set_aside: Path | None = None  # where a damaged journal lies
+        self.damaged: list[Path] = []  # journals that were, and lie there still
         self.lanes: dict[str, Lane] = {}
         self.since: datetime | None = None
         self.asides = 0  # commits that somebody must look at
         self.fault: str | None = None  # why what was kept cannot go on its way; for people
         self._name, self._clock, self._encode = name, clock, encode
         self.after_s = after_s
-        self._facts = 0
-        self._pending: list[Keeping] = []
-        self._untold: list[Keeping] = []
-        self._notes: dict[str, str | None] = {}
-        self._flushing: asyncio.Task[None] | None = None
+        self.writer = JournalWriter(journal)
         self._sweeping: asyncio.TimerHandle | None = None
         self._swept_s = 0.0
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self.returning = Returning(self, keyring)
-        self._closed = False
+        self._closed = self._shut = False
 
     # --- opening ----------------------------------------------------------------------------------
     @classmethod
     def open(cls, settings: NodeSettings, encode: Encoding, keyring: Keyring) -> Island:
         """The island of a data folder. Blocking. Raises: Corrupt, NeedsUpgrade, Unavailable."""
-        journal, aside = open_journal(settings.data, settings.clock())
+        journal, damaged = open_journal(settings.data, settings.clock())
         try:
             node = node_id(settings.data, settings.entropy)
             island = cls(
@@ -90,12 +85,12 @@ class Island:
             )  # fmt: skip
             since = journal.note(_SINCE)
             island.since = None if since is None else datetime.fromisoformat(since)
-            island._facts = int(journal.note(_FACTS) or 0)
+            island.writer.facts = int(journal.note(FACTS) or 0)
             island.asides = journal.asides()
         except BaseException:
             journal.close()
             raise
-        island.set_aside = aside
+        island.damaged = damaged
         return island
 
     def begin(self, shards: Mapping[str, Shard]) -> None:
@@ -106,7 +101,7 @@ class Island:
             self._take_up(lane)
         if self.journal.note(_JOINED) is None and _CENTRE_SHARD in self.lanes:
             self._tell(NodeJoined(self._name), "joined", self.node, self._clock())
-            self._notes[_JOINED] = "1"
+            self.writer.notes[_JOINED] = "1"
         self.returning.pay_soon()
         self.settle()
 
@@ -142,6 +137,10 @@ class Island:
         if shard.stopped is not None:
             raise shard.stopped
         lane = self.lane(shard)
+        if self._closed:
+            if may_be_kept and not self._shut:
+                return await self._kept(lane, raws, claims)
+            raise Unavailable("this node is closing", neighbour="log", retry_after_s=_RETRY_S)
         if may_be_kept and (lane.closed or keep):
             return await self._keep(lane, raws, claims)
         if lane.cut_s is not None and self._now_s() - lane.cut_s > ANSWER_S_MAX:
@@ -169,10 +168,23 @@ class Island:
 
     async def _keep(
         self, lane: Lane, raws: Sequence[bytes], claims: Sequence[Claim]
-    ) -> Sequence[Kept]:
+    ) -> Sequence[Verdict | Kept]:
+        """Keep facts; where the log is back and little waits, their verdicts all the same."""
         keeping = self._kept(lane, raws, claims)
         self._return_soon(lane)
-        return await asyncio.shield(keeping)
+        kept = await asyncio.shield(keeping)
+        if lane.cut_s is not None or lane.rows > ISLAND_RETURN_BATCH:
+            return kept
+        loop = asyncio.get_running_loop()
+        waiters = [lane.waiters.setdefault(one.number, loop.create_future()) for one in kept]
+        await asyncio.wait(waiters, timeout=self.after_s)
+        for one, waiter in zip(kept, waiters, strict=True):
+            if not waiter.done():
+                lane.waiters.pop(one.number, None)
+        return [
+            waiter.result() if waiter.done() else one
+            for one, waiter in zip(kept, waiters, strict=True)
+        ]
 
     # --- being cut off ----------------------------------------------------------------------------
     def _sweep_soon(self) -> None:
@@ -197,17 +209,21 @@ class Island:
     def _cut(self, lane: Lane) -> None:
         """From now on facts of this lane are kept here, first of all those that wait."""
         lane.cut_s = self._now_s()
-        if self.since is None:
-            self.since = self._clock() - timedelta(seconds=lane.silent_s)
-            self._facts = 0
-            self._notes[_SINCE] = self.since.isoformat()
-            event = NodeCutOff(lane.shard.name, self._name)
-            self._tell(event, "cut_off", self.since.isoformat(), self.since)
+        self.enter(lane.shard.name, lane.silent_s)
         for asked in lane.awaited:
             if asked.may_be_kept and not asked.future.done() and asked.keeping is None:
                 asked.keeping = self._kept(lane, asked.raws, asked.claims)
                 asked.keeping.add_done_callback(partial(self._diverted, asked))
         self._return_soon(lane)
+
+    def enter(self, what: str, silent_s: float = 0.0) -> None:
+        """Where none lasts an island begins, because `what` has not answered for so long."""
+        if self.since is not None:
+            return
+        since = self.since = self._clock() - timedelta(seconds=silent_s)
+        self.writer.facts = 0
+        self.writer.notes[_SINCE] = since.isoformat()
+        self._tell(NodeCutOff(what, self._name), "cut_off", since.isoformat(), since)
 
     def _diverted(self, asked: Asked, keeping: asyncio.Future[list[Kept]]) -> None:
         """Facts that waited stand in the journal: answer, which withdraws them from the shard."""
@@ -234,13 +250,13 @@ class Island:
         """Where every lane is open again an island ends, and the node tells of it."""
         if self.since is None or any(lane.closed for lane in self.lanes.values()):
             return
-        if self._closed or len(self.journal):
-            return  # rows of a book that is not open yet
+        if self._closed or self.returning.owed or len(self.journal):
+            return  # keys are on their way, or rows wait for a book that is not open yet
         since, now = self.since, self._clock()
         seconds = max(0.0, (now - since).total_seconds())
-        event = NodeReturned(since.isoformat(), round(seconds, 3), self._facts, self._name)
+        event = NodeReturned(since.isoformat(), round(seconds, 3), self.writer.facts, self._name)
         self.since = None
-        self._notes |= {_SINCE: None, _FACTS: None}
+        self.writer.notes |= {_SINCE: None, FACTS: None}
         self._tell(event, "returned", since.isoformat(), now)
 
     def _tell(self, event: Event, kind: str, when: str, at: datetime) -> None:
@@ -261,56 +277,9 @@ class Island:
         self, lane: Lane, raws: Sequence[bytes], claims: Sequence[Claim], *, own: bool = False
     ) -> asyncio.Future[list[Kept]]:
         """Put commits at the lane's end in the journal; resolves when they are on the disk."""
-        book = lane.shard.genesis.book
-        entries = [entry_of(book, raw, claim) for raw, claim in zip(raws, claims, strict=True)]
-        future: asyncio.Future[list[Kept]] = asyncio.get_running_loop().create_future()
-        future.add_done_callback(_heard)
-        untold, self._untold = self._untold, []
-        for told in untold:
-            told.lane.rows += len(told.entries)
-            self._pending.append(told)
-        lane.rows += len(entries)
-        self._facts += 0 if own else len(entries)
-        self._pending.append(Keeping(lane, entries, future, own))
-        if self._flushing is None or self._flushing.done():
-            self._flushing = asyncio.ensure_future(self._flush())
-        return future
-
-    async def _flush(self) -> None:
-        """Write what waits, all of it in one transaction, as long as something comes."""
-        while self._pending:
-            batch, self._pending = self._pending, []
-            if self.since is not None:
-                self._notes[_FACTS] = str(self._facts)
-            notes, self._notes = self._notes, {}
-            entries = [entry for each in batch for entry in each.entries]
-            try:
-                numbers = await self.on_journal(partial(self.journal.keep, entries, notes))
-            except KontaktcenterError as e:
-                self._notes = {**notes, **self._notes}
-                for each in batch:
-                    self._not_kept(each, e)
-                continue
-            for each in batch:
-                these, numbers = numbers[: len(each.entries)], numbers[len(each.entries) :]
-                known = sum(not new for _, new in these)
-                each.lane.rows -= known
-                self._facts -= 0 if each.own else known
-                if not each.future.done():
-                    each.future.set_result([Kept(n) for n, _ in these])
-
-    def _not_kept(self, keeping: Keeping, error: KontaktcenterError) -> None:
-        keeping.lane.rows -= len(keeping.entries)
-        if keeping.own:
-            self._untold.append(keeping)  # with the next that is kept
-        else:
-            self._facts -= len(keeping.entries)
-        if not keeping.future.done():
-            keeping.future.set_exception(error)
-
-    async def on_journal(self, work: Callable[[], _T]) -> _T:
-        """Run work on the journal's own thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        if self.since is not None and not own:
+            self.writer.facts += len(raws)
+        return self.writer.keep(lane, raws, claims, own=own)
 
     def probe(self, lane: Lane) -> tuple[bytes, Claim]:
         """A commit without events, to try the log with where nothing waits for it."""
@@ -345,11 +314,12 @@ class Island:
     def faults(self) -> list[str]:
         """What somebody has to look at. From any thread."""
         found = [] if self.fault is None else [self.fault]
-        if self.set_aside is not None:
-            found.append(
-                f"the journal was damaged, and lies in {self.set_aside}: what was whole in it is "
-                "on its way; see docs/operating/island.md"
-            )
+        found += [
+            f"a journal was damaged, and lies in {path}: what was whole in it was proposed; see "
+            "docs/operating/island.md"
+            for path in self.damaged
+            if path.exists()
+        ]
         if self.asides:
             found.append(
                 f"{self.asides} commits of the journal were put aside: see docs/operating/island.md"
@@ -379,13 +349,5 @@ class Island:
         await asyncio.gather(*tasks, return_exceptions=True)
         while any(lane.awaited for lane in self.lanes.values()):  # noqa: ASYNC110 -- a turn or two
             await asyncio.sleep(0)  # who was told by the shard that it closes keeps its facts now
-        if self._flushing is not None:
-            await asyncio.gather(self._flushing, return_exceptions=True)
-        self._thread.shutdown(wait=True)
-        self.journal.close()
-
-
-def _heard(future: asyncio.Future[list[Kept]]) -> None:
-    """An error that nobody waits for any more was told by the journal's own state."""
-    if not future.cancelled():
-        future.exception()
+        self._shut = True
+        await self.writer.close()

@@ -21,14 +21,15 @@ from core.eventlog.journal_file import (
     connect,
     crc_of,
     damaged,
+    damaged_journals,
     error_of,
     row_of,
     salvaged,
+    set_aside,
 )
-from core.eventlog.parts import set_aside
 from core.eventlog.sqlite_errors import SqliteErrors
 from core.eventlog.telling import same_commit
-from core.limits import JOURNAL_ROWS_MAX
+from core.limits import JOURNAL_ROWS_MAX, MIB
 
 if TYPE_CHECKING:
     import sqlite3
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+_CHECKED_BYTES_MAX: Final = 128 * MIB  # a start must not wait for the whole of a large one
 _HOLDS: Final = "rows"  # the note of how many rows there should be
 _SQL_KEEP: Final = (
     "INSERT INTO kept (n, book, place, id, intent, raw, crc) VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -83,7 +85,8 @@ class Journal:
 
     def _check(self) -> None:
         conn = self._writer
-        if conn.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+        small = self.path.stat().st_size <= _CHECKED_BYTES_MAX  # every row has its checksum too
+        if small and conn.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise damaged(self.path, "its pages contradict themselves")
         self._last, self._count = conn.execute(
             "SELECT coalesce(max(n), 0), count(*) FROM kept"
@@ -243,24 +246,31 @@ class Journal:
         self._writer.close()
 
 
-def open_journal(data: Path, now: datetime) -> tuple[Journal, Path | None]:
+def open_journal(data: Path, now: datetime) -> tuple[Journal, list[Path]]:
     """The journal of a data folder; a damaged one is set aside whole, and what is whole in it kept.
 
-    The second value is where the damaged one lies: somebody must look. What is proposed again from
-    it is a duplicate. Raises: NeedsUpgrade, Unavailable.
+    The second value are damaged ones that lie there: somebody must look. What is proposed again
+    from them is a duplicate. A kill at any moment leaves a start that does it again.
+    Raises: NeedsUpgrade, Unavailable.
     """
     path = data / FILE
     try:
-        return Journal(path), None
+        journal = Journal(path)
     except NeedsUpgrade:
         raise
     except Corrupt:
-        aside = set_aside(path, now)
-    journal = Journal(path)
-    found = salvaged(aside)
-    if found:
-        journal.keep(found)
-    return journal, aside
+        set_aside(path, now)
+        journal = Journal(path)
+    lying = damaged_journals(data)
+    try:
+        for aside in lying:
+            mark = f"salvaged {aside.name}"
+            if journal.note(mark) is None:
+                journal.keep(salvaged(aside), {mark: now.isoformat()})
+    except BaseException:
+        journal.close()
+        raise
+    return journal, lying
 
 
 def _same(conn: sqlite3.Connection, entry: Entry) -> int | None:

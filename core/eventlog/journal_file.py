@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, NamedTuple
 from zlib import crc32
 
@@ -10,9 +14,12 @@ from core.errors import Corrupt, NeedsUpgrade, Refused, Unavailable
 from core.eventlog.sqlite_errors import SqliteErrors, is_surroundings, schema_differs
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from datetime import datetime
 
 FILE: Final = "journal.db"
+_DAMAGED: Final = ".damaged-"
+_PAGE_BYTES: Final = 4096
+_VALID_FOR: Final = slice(92, 96)  # of the first page: when its idea of the file's size was right
 APPLICATION_ID: Final = 0x4B434C4A  # "KCLJ"
 LAYOUT: Final = 1
 _SYNCHRONOUS_FULL: Final = 2
@@ -59,26 +66,77 @@ class Row(NamedTuple):
     whole: bool
 
 
+def set_aside(path: Path, now: datetime) -> Path:
+    """Copy a damaged journal to a free name, and only then remove it; its new path.
+
+    In this order: a write-ahead log without its file, or the file without it, must never be taken
+    for a journal.
+    """
+    name = f"{FILE}{_DAMAGED}{now:%Y%m%dT%H%M%S}"
+    aside, n = path.with_name(name), 1
+    while aside.exists():
+        n += 1
+        aside = path.with_name(f"{name}-{n}")
+    wal, unfinished = (
+        path.with_name(path.name + "-wal"),
+        aside.with_name(f"{aside.name}.unfinished"),
+    )
+    if wal.exists():
+        _copy(wal, aside.with_name(f"{aside.name}-wal"))
+    _copy(path, unfinished)
+    unfinished.replace(aside)
+    for suffix in ("-shm", "-wal", ""):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    return aside
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
+    target.chmod(0o600)
+    with target.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def damaged_journals(data: Path) -> list[Path]:
     """Journals that were set aside in a data folder, and lie there still."""
-    found = data.glob(f"{FILE}.damaged-*")
-    return sorted(p for p in found if not p.name.endswith(("-wal", "-shm")))
+    found = data.glob(f"{FILE}{_DAMAGED}*")
+    return sorted(p for p in found if not p.name.endswith(("-wal", "-shm", ".unfinished")))
 
 
 def salvaged(path: Path) -> list[Entry]:
     """The rows of a damaged journal that are as they were written, in order; never an error."""
-    found: list[Entry] = []
+    found = _rows_in(path)
+    try:  # what describes the file may be what is damaged: it is the same in every journal
+        with TemporaryDirectory(dir=path.parent, prefix="journal-") as folder:
+            mended = Path(folder) / FILE
+            _mend(path, mended)
+            found |= _rows_in(mended)
+    except (OSError, *SqliteErrors):
+        pass
+    return [found[n] for n in sorted(found)]
+
+
+def _mend(path: Path, mended: Path) -> None:
+    """Make a copy of a journal with the first page of a new one: its tables lie where they do."""
+    connect(mended).close()
+    page = bytearray(mended.read_bytes()[:_PAGE_BYTES])
+    page[_VALID_FOR] = b"\0\0\0\0"  # its size is that of the file
+    shutil.copyfile(path, mended)
+    with mended.open("r+b") as file:
+        file.write(page)
+
+
+def _rows_in(path: Path) -> dict[int, Entry]:
+    found: dict[int, Entry] = {}
     try:
         conn = sqlite3.connect(path, isolation_level=None)
     except SqliteErrors:
         return found
     try:
-        last = 0
         for n in _numbers(conn):
-            last = max(last, n)
-            entry = __salvaged_row(conn, n)
+            entry = _salvaged_row(conn, n)
             if entry is not None:
-                found.append(entry)
+                found[n] = entry
     finally:
         conn.close()
     return found
@@ -101,7 +159,7 @@ def _numbers(conn: sqlite3.Connection) -> list[int]:
     return sorted(found)
 
 
-def __salvaged_row(conn: sqlite3.Connection, n: int) -> Entry | None:
+def _salvaged_row(conn: sqlite3.Connection, n: int) -> Entry | None:
     try:
         values = conn.execute(SQL_ROW, (n,)).fetchone()
         row = None if values is None else row_of(values)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Protocol
 from zlib import crc32
 
 from core.commit import Draft, Kept, Verdict
@@ -57,20 +57,12 @@ class Lane:
     silent_s: float = 0.0  # how long something has waited and nothing was judged
     awaited: dict[Asked, None] = field(default_factory=dict)
     returning: asyncio.Task[None] | None = None
+    waiters: dict[int, asyncio.Future[Verdict]] = field(default_factory=dict)  # by journal number
 
     @property
     def closed(self) -> bool:
         """Whether facts go to the journal: cut off, or behind others that wait there."""
         return self.cut_s is not None or self.rows > 0
-
-
-class Keeping(NamedTuple):
-    """Entries on their way into the journal; `own` are events of this node."""
-
-    lane: Lane
-    entries: list[Entry]
-    future: asyncio.Future[list[Kept]]
-    own: bool
 
 
 def as_fact(raw: bytes, claim: Claim) -> tuple[bytes, Claim]:

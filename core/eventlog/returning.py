@@ -31,6 +31,7 @@ from core.limits import (
     JOURNAL_ATTEMPTS_MAX,
     LOG_RETRY_S,
 )
+from core.vocabulary import KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -52,6 +53,12 @@ class _Offer(NamedTuple):
     claim: Claim
 
 
+def _heard(paying: asyncio.Future[None]) -> None:
+    """What is owed is tried again by itself."""
+    if not paying.cancelled():
+        paying.exception()
+
+
 class Returning:
     """Empties the lanes of an island. On the node's loop."""
 
@@ -68,8 +75,21 @@ class Returning:
         """Whether the book of keys may lack one that was kept here: what it seals waits for it."""
         return self._owed or self._adding > 0
 
+    async def paid(self, within_s: float) -> bool:
+        """Whether nothing is owed, or the book of keys takes it in time."""
+        if not self.owed:
+            return True
+        paying = asyncio.ensure_future(self.pay())
+        paying.add_done_callback(_heard)
+        try:
+            await asyncio.wait_for(asyncio.shield(paying), within_s)
+        except (TimeoutError, Unavailable):
+            return False
+        return not self.owed
+
     async def add_here(self, subjects: Iterable[str]) -> None:
         """Have keys for subjects, new ones on this machine alone. Raises: Unavailable, Corrupt."""
+        self._island.enter(KEYS)
         self._adding += 1  # from before there is one until it is known to be owed
         try:
             add = partial(self._keyring.ensure, subjects, cut_off=True)
@@ -106,6 +126,7 @@ class Returning:
                 except BaseException:
                     self._owed = True
                     raise
+                self._island.settle()
 
     def close(self) -> None:
         """Send no more."""
@@ -140,8 +161,11 @@ class Returning:
         genesis, journal = lane.shard.genesis, self._island.journal
         limit = ISLAND_RETURN_BATCH if lane.cut_s is None else _PROBE_ROWS
         first = partial(journal.first, genesis.book, genesis.shards, genesis.shard, 0, limit)
-        rows = await self._island.on_journal(first)
-        if not rows:  # they are being written
+        counted, writing = lane.rows, self._island.writer.writing
+        rows = await self._island.writer.on_journal(first)
+        if not rows:
+            if not writing and not self._island.writer.writing and lane.rows == counted:
+                lane.rows = 0  # there are none: nothing is being written either
             await asyncio.sleep(_BREATH_S)
             return
         await self.pay()
@@ -152,13 +176,17 @@ class Returning:
         offers = [_Offer(row, row.raw, decode_claim(row.raw)) for row in whole]
         verdicts = await self._judged(lane, [(offer.raw, offer.claim) for offer in offers])
         await close_again(self._keyring, [offer.raw for offer in offers])
-        gone = [
-            offer.row.n
+        told = [
+            (offer.row.n, await self._told(lane, offer, verdict))
             for offer, verdict in zip(offers, verdicts, strict=True)
-            if await self._is_done(lane, offer, verdict)
         ]
-        await self._island.on_journal(partial(journal.remove, gone))
+        gone = [n for n, verdict in told if verdict is not None]
+        await self._island.writer.on_journal(partial(journal.remove, gone))
         lane.rows -= len(gone)
+        for n, verdict in told:
+            waiter = lane.waiters.pop(n, None)
+            if waiter is not None and verdict is not None and not waiter.done():
+                waiter.set_result(verdict)
         await asyncio.sleep(max(0.0, len(rows) / ISLAND_RETURN_PER_S - (loop.time() - began_s)))
 
     async def _judged(self, lane: Lane, offers: Sequence[tuple[bytes, Claim]]) -> Sequence[Verdict]:
@@ -173,23 +201,27 @@ class Returning:
         self._island.back(lane)
         return verdicts
 
-    async def _is_done(self, lane: Lane, offer: _Offer, verdict: Verdict) -> bool:
-        """Whether the row may go; otherwise it was put aside, for somebody to look at."""
+    async def _told(self, lane: Lane, offer: _Offer, verdict: Verdict) -> Verdict | None:
+        """What became of a row, which may go then; None where it was put aside, to be looked at."""
         for attempt in range(1, JOURNAL_ATTEMPTS_MAX + 1):
             if isinstance(verdict, Fork):
-                return await self._put_aside(lane, offer.row, "fork")
+                await self._put_aside(lane, offer.row, "fork")
+                return None
             first = first_of(verdict)
             if isinstance(first, StaleVerdict):
-                return await self._put_aside(lane, offer.row, "stale")
+                await self._put_aside(lane, offer.row, "stale")
+                return None
             if isinstance(verdict, Accepted) or await self._is_same(lane, offer, first):
-                return True
+                return verdict
             try:
                 raw = self._renamed(offer.row, attempt)
             except KontaktcenterError:
-                return await self._put_aside(lane, offer.row, "sealed")
+                await self._put_aside(lane, offer.row, "sealed")
+                return None
             offer = _Offer(offer.row, raw, decode_claim(raw))
             (verdict,) = await self._judged(lane, [(raw, offer.claim)])
-        return await self._put_aside(lane, offer.row, "taken")
+        await self._put_aside(lane, offer.row, "taken")
+        return None
 
     async def _is_same(self, lane: Lane, offer: _Offer, first: Accepted) -> bool:
         """Whether what the log has under the id is this very fact."""
@@ -216,9 +248,8 @@ class Returning:
             )
         )  # fmt: skip
 
-    async def _put_aside(self, lane: Lane, row: Row, why: str) -> bool:
+    async def _put_aside(self, lane: Lane, row: Row, why: str) -> None:
         journal = self._island.journal
-        await self._island.on_journal(partial(journal.put_aside, row.n, why))
+        await self._island.writer.on_journal(partial(journal.put_aside, row.n, why))
         lane.rows -= 1
         self._island.asides += 1
-        return False

@@ -30,7 +30,7 @@ from core.limits import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
 
-    from core.commit import Verdict
+    from core.commit import Accepted, Verdict
     from core.eventlog.index import Index
     from core.eventlog.log import Log, Record
 
@@ -196,7 +196,7 @@ class Shard:
         if self.stopped is not None:
             flight.fail(unknown(str(self.stopped)))
         elif offset < self.state.next_offset:
-            flight.resolve(self._recent.pop(offset))
+            flight.resolve(self._recent.pop(offset), self._recorded)
         else:
             self._acked[offset] = flight
             self._judge_acked()
@@ -222,9 +222,19 @@ class Shard:
                 self.broken(e)
                 return
             del self._acked[offset]
-            due.resolve(verdicts)
+            due.resolve(verdicts, self._recorded)
             self.on_judged()
             self.writer.soon()
+
+    def _recorded(self, accepted: Accepted) -> bytes | None:
+        """The bytes of a commit that was accepted; None where it has no events."""
+        if not len(accepted.seqs):
+            return None
+        try:
+            found = self.state.commits_from(accepted.seqs.start, 1)
+        except Unavailable:  # the index is being made: what is not known is not taken for ours
+            return b""
+        return found[0].raw if found else b""
 
     def _judge_own(self, offset: int, flight: Flight) -> Sequence[Verdict | None]:
         if (
@@ -283,7 +293,7 @@ class Shard:
             self._outbox.note_copy(record.body)
         verdicts = judge_record(self.state, self._genesis, record)
         if flight is not None:
-            flight.resolve(verdicts)
+            flight.resolve(verdicts, self._recorded)
         elif self._outbox.in_flight:
             self._recent[record.offset] = verdicts
         self.on_judged()
