@@ -13,10 +13,10 @@ from core.eventlog.reading import check_genesis, check_tail, judge_record
 from core.limits import BULK_BATCH_COMMITS, FORMAT, READ_RECORDS_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from core.eventlog.index_writer import IndexWriter
-    from core.eventlog.log import Log
+    from core.eventlog.log import Log, Record
     from core.eventlog.state import ShardState
 
 _READ_WAIT_S = 1.0
@@ -88,11 +88,22 @@ class Opening:
 
     async def _check_tail(self) -> None:
         if self._state.last_crc is not None:
-            before = await self._log.read(self._state.next_offset - 1, 1, _READ_WAIT_S)
+            before = await self._first_of(self._state.next_offset - 1)
             check_tail(before[0].body if before else b"", self._state.last_crc, self._name)
 
+    async def _first_of(self, offset: int) -> Sequence[Record]:
+        """The record at an offset before the log's end; none only where it is not there.
+
+        Raises: Unavailable where brokers are too slow to give it: silence says nothing.
+        """
+        found = await self._log.read(offset, 1, _READ_WAIT_S)
+        if not found and self._log.shared:
+            msg = f"the log of {self._name} does not give its record {offset} yet"
+            raise Unavailable(msg, neighbour="log", retry_after_s=1)
+        return found
+
     async def _read_genesis(self) -> None:
-        first = await self._log.read(0, 1, _READ_WAIT_S)
+        first = await self._first_of(0)
         if not first:
             msg = f"the log of {self._name} has no record at 0"
             raise Corrupt(msg)
