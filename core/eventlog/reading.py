@@ -110,8 +110,11 @@ def read_claim(raw: bytes, shard: Genesis) -> Claim | None:
         claim = decode_claim(raw)
     except Unreadable:
         return None
-    if shard.shards > 1 and any(
-        shard_of(event.stream, shard.shards) != shard.shard for event in claim.events
-    ):
-        return None
-    return claim
+    return claim if belongs(claim, shard) else None
+
+
+def belongs(claim: Claim, shard: Genesis) -> bool:
+    """Whether all streams of a commit are in this shard."""
+    return shard.shards == 1 or all(
+        shard_of(event.stream, shard.shards) == shard.shard for event in claim.events
+    )

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, TypeVar
 
-from core.errors import KontaktcenterError, Unavailable
+from core.errors import KontaktcenterError, Refused, Unavailable
 from core.eventlog.envelope import (
     Claim,
     Genesis,
@@ -20,7 +20,7 @@ from core.eventlog.flights import Flight, Group, Item, Told, unforeseen, unknown
 from core.eventlog.index_writer import IndexWriter
 from core.eventlog.opening import Opening
 from core.eventlog.outbox import Outbox
-from core.eventlog.reading import judge_record
+from core.eventlog.reading import belongs, judge_record
 from core.eventlog.state import ShardState
 from core.limits import (
     READ_RECORDS_MAX,
@@ -138,9 +138,10 @@ class Shard:
 
         Cancel it to withdraw what was not sent yet. Fails with Unknown or Unavailable where a log
         that others share has not answered within `ANSWER_S_MAX`.
-        Raises: Unavailable where too much waits already, or what stopped the shard.
+        Raises: Refused (a stream of another shard), Unavailable where too much waits already, or
+        what stopped the shard.
         """
-        self._check_room(len(raws))
+        self._check_room(claims)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Verdict]] = loop.create_future()
         if not raws:
@@ -159,7 +160,7 @@ class Shard:
 
     def propose_each(self, proposals: Sequence[tuple[bytes, Claim, Told]]) -> None:
         """Record commits, each by itself; each `Told` learns one verdict. Raises: as `propose`."""
-        self._check_room(len(proposals))
+        self._check_room([claim for _, claim, _ in proposals])
         now_s, since = asyncio.get_running_loop().time(), self.state.position
         self._outbox.put(
             [
@@ -169,13 +170,16 @@ class Shard:
         )
         self._outbox.send()
 
-    def _check_room(self, commits: int) -> None:
+    def _check_room(self, claims: Sequence[Claim]) -> None:
         if self.stopped is not None:
             raise self.stopped
+        if not all(belongs(claim, self._genesis) for claim in claims):
+            # Other nodes find it void, and this one must not judge it otherwise.
+            raise Refused(f"a commit of streams that are not all in {self.name} is not for it")
         if self.state.position - self.state.indexed > WAITING_COMMITS_MAX * 4:
             msg = "more is waiting to be recorded than this node takes: try again soon"
             raise Unavailable(msg, neighbour="log", retry_after_s=2)
-        self._outbox.check_room(commits)
+        self._outbox.check_room(len(claims))
 
     def envelope(self, flight: Flight) -> bytes:
         """The record that the flight is."""

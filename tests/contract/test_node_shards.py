@@ -6,15 +6,16 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from log_world import SECRET, T0, Ticks, an_id, decided, opened, queued, story
+from log_world import SECRET, T0, At, Ticks, an_id, commit, decided, opened, queued, story
 
 from core.calls import ExchangeRestarted
 from core.commit import Accepted, Draft, Happened
 from core.errors import Corrupt, Refused, Unavailable
 from core.eventlog import books as books_module
 from core.eventlog import outbox
+from core.eventlog.envelope import encode_commit
 from core.eventlog.memory_log import MemoryLog, MemoryStore
-from core.eventlog.node import Node, NodeSettings
+from core.eventlog.node import Node, NodeSettings, claim_of
 from core.vocabulary import shard_of
 
 if TYPE_CHECKING:
@@ -215,3 +216,16 @@ async def test_what_is_proposed_while_a_book_is_being_opened_goes_to_its_own_sha
         assert {answer.shard for answer in (t.result() for t in asked)} == {
             f"calls/{shard_of(stream, 4)}"
         }
+
+
+@story
+async def test_a_shard_takes_no_commit_of_another_shards_streams(tmp_path: Path) -> None:
+    """It would judge what is void for every node that reads it."""
+    async with opened(on(AwayStore(calls=4), tmp_path)) as node:
+        wrong = commit("wrong", At("call/y/0"))  # in the third of them
+        with pytest.raises(Refused, match="not all in calls/1"):
+            node.shard("calls/1").propose([encode_commit(wrong)], [claim_of(wrong)])
+        mixed = commit("mixed", At("call/y/0"), At("call/y/1"))
+        with pytest.raises(Refused, match="not all in"):
+            await node.propose_commit("calls", mixed)
+        assert set(node.judged().values()) == {0}
