@@ -85,14 +85,18 @@ class SimLoop(asyncio.SelectorEventLoop):
         self, callback: Any, *args: Any, context: Any = None
     ) -> asyncio.Handle:
         """As every loop, for those who live."""
-        context = context or contextvars.copy_context()
+        context = (
+            contextvars.copy_context() if context is None else context
+        )  # an empty one is false
         return super().call_soon(self._of_the_living(callback, context), *args, context=context)
 
     def call_at(  # type: ignore[override]  # likewise
         self, when: float, callback: Any, *args: Any, context: Any = None
     ) -> asyncio.TimerHandle:
         """As every loop, for those who live."""
-        context = context or contextvars.copy_context()
+        context = (
+            contextvars.copy_context() if context is None else context
+        )  # an empty one is false
         guarded = self._of_the_living(callback, context)
         return super().call_at(when, guarded, *args, context=context)
 
