@@ -21,6 +21,7 @@ from core.errors import InUse, KontaktcenterError, NotFound, Unavailable
 from core.eventlog.accounts import AccountsFollower
 from core.eventlog.attachments import Attachments
 from core.eventlog.directory import DirectoryFollower
+from core.eventlog.lag import Lags
 from core.eventlog.node import Node, NodeSettings
 from core.eventlog.node_id import node_id
 from core.eventlog.parts import sqlite_path
@@ -81,6 +82,7 @@ class House:
     accounts: AccountsFollower
     privacy: PrivacyDesk
     receipts: Receipts
+    lags: Lags
 
     def asker(self, account: str) -> Asker:
         """Who acts, where an operator on this machine says `--as ACCOUNT`. Raises: NotFound."""
@@ -187,10 +189,11 @@ async def opened(
             async with _read_models(node, folder, live=live) as (runner, read_models):
                 if not live:  # somebody waits for them
                     runner.on_change(partial(_moved, node, tell))
-                receipts = Receipts(node, clock)
+                receipts, lags = Receipts(node, clock), Lags(node, asyncio.get_running_loop().time)
+                reviewing = Reviewing(node, clock, folder / SEEN)
                 async with (
                     _looking(node, folder, clock) as read_log,
-                    _going_on(receipts, Reviewing(node, clock, folder / SEEN), live=live),
+                    _going_on(receipts, reviewing, lags, live=live),
                 ):
                     directory = DirectoryFollower(node, clock)
                     accounts = AccountsFollower(node)
@@ -216,6 +219,7 @@ async def opened(
                         accounts,
                         privacy,
                         receipts,
+                        lags,
                     )
                     async with _made_good(privacy, live=live), _listening(house):
                         yield house
@@ -262,7 +266,7 @@ async def _looking(node: Node, data: Path, clock: Clock) -> AsyncIterator[Chaine
 
 
 @contextlib.asynccontextmanager
-async def _going_on(*processes: Receipts | Reviewing, live: bool) -> AsyncIterator[None]:
+async def _going_on(*processes: Receipts | Reviewing | Lags, live: bool) -> AsyncIterator[None]:
     """The processes of a live house, which end before its node does."""
     tasks = [asyncio.ensure_future(each.run()) for each in processes] if live else []
     try:
@@ -374,6 +378,7 @@ def web_app(
         read_log=house.read_log,
         models=house.read_models,
         receipts=house.receipts,
+        lags=house.lags,
         privacy=WebPrivacy(house.privacy),
     )
     try:

@@ -66,14 +66,54 @@ class Degraded(BaseModel):
     detail: str
 
 
+class ReadyShard(BaseModel):
+    """How far one shard is behind its log. `state` is ready, offline or stopped.
+
+    `unread_records` is null where the log does not answer; `behind_s` is how long ago this node was
+    last known to be at the log's end, 0 while it is.
+    """
+
+    state: str
+    unread_records: int | None
+    unindexed_commits: int
+    behind_s: float
+
+
+class ReadyLog(BaseModel):
+    """How far the node is behind its logs, in all and by shard; books of cases only in all."""
+
+    unread_records: int | None
+    unindexed_commits: int
+    behind_s: float
+    shards: dict[str, ReadyShard]
+
+
+class Island(BaseModel):
+    """A node that is cut off from the log, or was: `kept` commits wait on it since `since`.
+
+    `cut_off` is false where the log is back and what was kept is on its way.
+    """
+
+    since: str
+    cut_off: bool
+    kept: int
+
+
 class Ready(BaseModel):
-    """How the server stands. `lag` is in commits; a degraded server is ready."""
+    """How the server stands; a degraded server is ready.
+
+    `lag` is in commits that the read models are behind, `log` the node's own lag; `reviews` wait
+    for somebody to look at them, those about cases apart.
+    """
 
     status: str
     positions: dict[str, int]
     read_models: dict[str, int]
     lag: int
     age_s: float | None
+    log: ReadyLog | None
+    reviews: int | None
+    island: Island | None
     degraded: list[Degraded]
 
 
@@ -272,6 +312,9 @@ class Queues(BaseModel):
     agents: dict[str, int]
     series: list[dict[str, Any]]
     table: list[dict[str, Any]]
+    island: Island | None = Field(
+        default=None, description="where this node is cut off from the log, or was until just now"
+    )
 
 
 class Statistics(BaseModel):

@@ -10,10 +10,11 @@ from starlette.requests import Request  # noqa: TC002 -- FastAPI reads annotatio
 from starlette.responses import Response
 
 from core.access import Deed
-from core.errors import KontaktcenterError
+from core.errors import KontaktcenterError, Unavailable
 from core.limits import STALE_AFTER_S
 from core.vocabulary import CASES_PREFIX
-from webdesk import answers
+from projections.review_queries import waiting
+from webdesk import answers, island, log_health
 from webdesk.gate import Gate
 from webdesk.metrics import CONTENT_TYPE
 
@@ -56,6 +57,8 @@ def router(services: Services, feed: LiveFeed, metrics: Metrics) -> APIRouter:
             state = None  # the other figures still tell a monitor that something is wrong
         parked = sum((await asyncio.to_thread(services.figures.parked)).values())
         lag = await asyncio.to_thread(feed.lag)
+        metrics.behind(None if services.lags is None else services.lags.now())
+        metrics.to_review(await _waiting(services))
         text = metrics.exposition(
             state, lag=lag, parked=parked, clients=feed.clients, receipts=services.receipts
         )
@@ -88,14 +91,28 @@ async def _readiness(services: Services, feed: LiveFeed) -> dict[str, Any]:
         degraded.append(
             {"part": "facts", "detail": "no token is configured: nothing can be recorded over HTTP"}
         )
+    lags = None if services.lags is None else services.lags.now()
+    degraded += [] if lags is None else log_health.degraded(lags)
+    degraded += island.degraded(services.node.island)
     return {
         "status": "degraded" if degraded else "ready",
         "positions": _open(services.node.positions()),
         "read_models": _open(await asyncio.to_thread(services.figures.positions)),
         "lag": lag,
         "age_s": age_s,
+        "log": None if lags is None else log_health.told(lags),
+        "reviews": await _waiting(services),
+        "island": island.told(services.node.island),
         "degraded": degraded,
     }
+
+
+async def _waiting(services: Services) -> int | None:
+    """How many review items wait, cases' apart; None where the read model cannot be asked."""
+    try:
+        return await asyncio.to_thread(waiting, services.read_models)
+    except Unavailable:
+        return None
 
 
 def _open(positions: Mapping[str, int]) -> dict[str, int]:

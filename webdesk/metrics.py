@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from core.eventlog.lag import READY
+from webdesk.log_health import in_all
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from core.commit import Kept, Verdict
+    from core.eventlog.lag import ShardLag
     from webdesk.services import Receipts
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
@@ -39,6 +43,21 @@ class Metrics:
         )
         self._silent = self._gauge(
             "receipts_overdue", "Those of them whose receipt should have come by now"
+        )
+        self._unread = self._gauge(
+            "log_unread_records", "Records of the log that this node has not judged"
+        )
+        self._unindexed = self._gauge(
+            "index_lag_commits", "Commits that were judged and are not in the index"
+        )
+        self._behind = self._gauge(
+            "log_behind_seconds", "How long ago this node was last known to be at the log's end"
+        )
+        self._away = self._gauge(
+            "log_shards_away", "Shards whose log was not reached since the start, or that stopped"
+        )
+        self._reviews = self._gauge(
+            "reviews_waiting", "Review items that wait, those about cases apart"
         )
         self._commits = self._counter("commits", "Commits judged for a request", "verdict")
         self._facts = self._counter("facts", "Facts taken in over HTTP", "status")
@@ -69,6 +88,22 @@ class Metrics:
     def fact(self, status: str) -> None:
         """A fact was answered with `status`."""
         self._facts.labels(status).inc()
+
+    def behind(self, lags: Mapping[str, ShardLag] | None) -> None:
+        """How the node stands with its logs; records that nobody knows stay as they were."""
+        if lags is None:
+            return
+        found = in_all(lags.values())
+        if found["unread_records"] is not None:
+            self._unread.set(found["unread_records"])
+        self._unindexed.set(found["unindexed_commits"])
+        self._behind.set(found["behind_s"])
+        self._away.set(sum(lag.state != READY for lag in lags.values()))
+
+    def to_review(self, waiting: int | None) -> None:
+        """How many review items wait."""
+        if waiting is not None:
+            self._reviews.set(waiting)
 
     def exposition(
         self,

@@ -23,6 +23,7 @@ from webdesk.sessions import Sessions
 
 if TYPE_CHECKING:
     from core.access import Asker, Purpose
+    from core.eventlog.lag import ShardLag
     from projections.statistics import StatisticsQuery
 
 _STOCKHOLM = ZoneInfo("Europe/Stockholm")
@@ -121,6 +122,14 @@ class Figures(Protocol):
 
     def subscribe(self, changed: Callable[[], None]) -> None:
         """Call `changed`, from any thread, whenever a read model has moved."""
+        ...
+
+
+class LogLag(Protocol):
+    """How far this node is behind its logs: `core.eventlog.lag.Lags`."""
+
+    def now(self) -> Mapping[str, ShardLag]:
+        """How each shard stands, by name; on the node's loop."""
         ...
 
 
@@ -223,6 +232,7 @@ class Services:
     privacy: PrivacyHouse | None = None
     models: ReadModels | None = None
     receipts: Receipts | None = None
+    lags: LogLag | None = None
 
     @property
     def read_models(self) -> ReadModels:
