@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from deploy.kafka_lab import ports, wire
+from deploy.kafka_lab import ports, warming, wire
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -30,10 +30,12 @@ _TAIL_BYTES: Final = 3_000
 _LAUNCH: Final = Path(__file__).with_name("launch.py")
 _HEAP: Final = ("-Xms96m", "-Xmx384m")
 # A lab's broker lives for minutes: the second compiler and the parallel collector never pay.
-_QUICK: Final = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
+_QUICK: Final = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _LOGGING: Final = (
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=info",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    # or each start tells all defaults
+    "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.common.config.AbstractConfig=warn",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
     "--enable-native-access=ALL-UNNAMED",
 )
@@ -195,7 +197,9 @@ class Broker:
         if not (self.data / "meta.properties").exists():
             self._format(config)
         command = self._software.command(
-            "kafka.Kafka", config, jvm=(*_HEAP, *_QUICK, *_LOGGING, *self._jvm)
+            "kafka.Kafka",
+            config,
+            jvm=(*_HEAP, *_QUICK, *warming.options(self._software), *_LOGGING, *self._jvm),
         )
         self._process = _starter.submit(self._launch, command).result()
         self._paused = False
@@ -231,11 +235,11 @@ class Broker:
         self._signal(signal.SIGKILL)
         self._reap()
 
-    def terminate(self) -> None:
+    def terminate(self, within_s: float = _STOP_S) -> None:
         """As an operator does: SIGTERM, and kill -9 where it does not end."""
         self.resume()
         self._signal(signal.SIGTERM)
-        self._reap()
+        self._reap(within_s)
 
     def pause(self) -> None:
         """Stop it in the middle of whatever it does; its connections stay open."""
@@ -362,11 +366,11 @@ class Broker:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)
 
-    def _reap(self) -> None:
+    def _reap(self, within_s: float = _STOP_S) -> None:
         if self._process is None:
             return
         try:
-            self._process.wait(_STOP_S)
+            self._process.wait(within_s)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(_STOP_S)

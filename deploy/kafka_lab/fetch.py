@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from deploy.kafka_lab import warming
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -47,9 +49,17 @@ class Software:
     java: Path
     libs: Path
 
+    @property
+    def warm_file(self) -> Path:
+        """What this very Java keeps of a broker's start (see `warming`), made or not."""
+        found = self.java.stat()
+        key = f"{self.java} {found.st_size} {found.st_mtime_ns}".encode()
+        return self.libs / f"broker-{hashlib.sha256(key).hexdigest()[:12]}.aot"
+
     def command(self, main: str, *args: object, jvm: tuple[str, ...] = ()) -> list[str]:
         """The command line of one of Kafka's programs."""
-        return [str(self.java), *jvm, "-cp", f"{self.libs}/*", main, *map(str, args)]
+        jars = ":".join(str(self.libs / name) for name in listed())
+        return [str(self.java), *jvm, "-cp", jars, main, *map(str, args)]
 
 
 def cache_folder() -> Path:
@@ -63,19 +73,23 @@ def software(tell: Callable[[str], None] = lambda _line: None) -> Software:
 
     Several processes may ask at once. Raises: Absent.
     """
-    found = java()
     cache = cache_folder()
-    home = cache / f"kafka-{VERSION}"
-    if not _is_whole(home, deep=False):
+    found = Software(java(), cache / f"kafka-{VERSION}")
+    if not (_is_whole(found.libs, deep=False) and warming.is_warm(found)):
         try:
             cache.mkdir(parents=True, exist_ok=True)
             with _locked(cache / "kafka.lock"):
-                if not _is_whole(home, deep=True):
+                for left in cache.glob("kafka-tmp.*"):  # by one killed
+                    shutil.rmtree(left, ignore_errors=True)
+                if not _is_whole(found.libs, deep=True):
                     tell(f"fetching Apache Kafka {VERSION}: about half a minute, once")
-                    _renew(cache, home)
+                    _renew(cache, found.libs)
+                if not warming.is_warm(found):
+                    tell("teaching its Java a quick start: some seconds, once")
+                    warming.warm(found, cache)
         except OSError as e:
             raise Absent(f"Kafka cannot be kept in {cache}: {e.strerror}") from e
-    return Software(found, home)
+    return found
 
 
 def java() -> Path:
@@ -138,7 +152,7 @@ def _mark(home: Path, jars: dict[str, str]) -> None:
 
 def _renew(cache: Path, home: Path) -> None:
     """Fetch into a folder beside, check, and put it in the place of what is there."""
-    with tempfile.TemporaryDirectory(prefix="fetch.", dir=cache) as beside:
+    with tempfile.TemporaryDirectory(prefix="kafka-tmp.", dir=cache) as beside:
         work, libs = Path(beside), Path(beside) / "libs"
         libs.mkdir()
         reasons = []

