@@ -50,7 +50,7 @@ def _topic(kind: Kind) -> tuple[str, str]:
     if kind is Kind.MISSING:
         return (
             _("there is no topic {where}"),
-            _("Make it with kontaktcenter log create."),
+            _("Make it with kontaktcenter log create, unless this user may only not see it."),
         )
     if kind is Kind.SETTING:
         return (

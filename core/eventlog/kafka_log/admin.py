@@ -17,6 +17,7 @@ from core.eventlog.envelope import Unreadable, decode_envelope
 from core.eventlog.kafka_log.address import book_of_topic, topic_of
 from core.eventlog.kafka_log.made import made
 from core.eventlog.kafka_log.options import connection_options
+from core.eventlog.kafka_log.reach import why
 from core.eventlog.kafka_log.topics import (
     REPLICATION,
     BrokerFound,
@@ -54,10 +55,13 @@ class KafkaAdmin:
             "bootstrap_timeout_ms": _CONNECT_MS,
             "reconnect_backoff_max_ms": 500,
         }
-        with self._telling("nothing answers"):
+        try:
             self._client = made(
                 KafkaAdminClient, {**self._options, "request_timeout_ms": _REQUEST_MS}
             )
+        except _ERRORS as e:
+            msg = f"Kafka does not let us in. {why(settings)}"
+            raise Unavailable(msg, neighbour="kafka", retry_after_s=5) from e
 
     def __enter__(self) -> KafkaAdmin:
         return self

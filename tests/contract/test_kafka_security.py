@@ -1,0 +1,279 @@
+"""TLS, SCRAM, client certificates and rights, on a real broker, with both clients."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from cli_here import kc
+from kafka.admin import (
+    ACL,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    KafkaAdminClient,
+    ResourcePattern,
+    ResourceType,
+)
+from tls_world import ADMIN, NODE, PASSWORD, READER, Authority, Sealed, sealed_broker
+
+from core.errors import KontaktcenterError, Refused, Unavailable
+from core.eventlog.kafka_log import KafkaSecurity, KafkaSettings, parse_address
+from core.eventlog.kafka_log.acls import Rule, rules
+from core.eventlog.kafka_log.admin import KafkaAdmin, ensure_topics
+from core.eventlog.kafka_log.store import KafkaStore
+from deploy.kafka_lab import Broker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from core.eventlog.kafka_log.address import ClientName
+    from core.eventlog.log import Record
+    from deploy.kafka_lab import Software
+
+pytestmark = pytest.mark.kafka
+CLIENTS = ("aiokafka", "kafka-python")
+BOOKS = {"calls": 1, "centre": 1, "keys": 1, "looks": 1, "cases.TK": 1, "cases.SOC": 1}
+CERTIFIED = {
+    "node": f"User:CN={NODE}",
+    "administrator": f"User:CN={ADMIN}",
+    "reader:TK": f"User:CN={READER}",
+}
+
+
+@pytest.fixture(scope="module")
+def sealed(kafka_software: Software, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sealed]:
+    """A broker behind TLS on which everybody has the rights of `log acls`, and no more."""
+    folder = tmp_path_factory.mktemp("sealed")
+    made: list[Broker] = []
+
+    def make(**options: object) -> Broker:
+        made.append(Broker(kafka_software, folder / "broker", **options))  # type: ignore[arg-type]
+        made[0].start()
+        return made[0]
+
+    try:
+        rights = {
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:ANONYMOUS",
+        }
+        found = sealed_broker(make, folder / "tls", properties=rights)
+        grant(found, [*rules("tnh", BOOKS, {}), *rules("tnh", BOOKS, CERTIFIED)])
+        ensure_topics(settings_of(found, ADMIN), dict(BOOKS))
+        yield found
+    finally:
+        for broker in made:
+            broker.close()
+
+
+def grant(sealed: Sealed, wanted: list[Rule]) -> None:
+    """What the commands of `log acls` do, through the door of the cluster's own administrator."""
+    admin = KafkaAdminClient(bootstrap_servers=sealed.broker.servers)
+    admin.create_acls(
+        [
+            ACL(
+                rule.principal,
+                "*",
+                ACLOperation[re.sub(r"(?<!^)([A-Z])", r"_\1", operation).upper()],
+                ACLPermissionType.ALLOW,
+                ResourcePattern(ResourceType.CLUSTER, "kafka-cluster")
+                if rule.resource is None
+                else ResourcePattern(
+                    ResourceType.TOPIC,
+                    rule.resource,
+                    ACLResourcePatternType.PREFIXED
+                    if rule.prefixed
+                    else ACLResourcePatternType.LITERAL,
+                ),
+            )
+            for rule in wanted
+            for operation in rule.operations
+        ]
+    )
+    admin.close()
+
+
+def settings_of(
+    sealed: Sealed, name: str = NODE, client: ClientName = "aiokafka", **changes: object
+) -> KafkaSettings:
+    """As a node signs in with SCRAM, but for `changes` of its security."""
+    security = KafkaSecurity(
+        "SASL_SSL", sealed.authority.file, None, None, "SCRAM-SHA-512", name, PASSWORD
+    )
+    address = parse_address(f"kafka://{sealed.scram}/tnh?client={client}")
+    return KafkaSettings(address, replace(security, **changes), create="unsafe")  # type: ignore[arg-type]
+
+
+def certified(sealed: Sealed, client: ClientName, name: str = NODE) -> KafkaSettings:
+    """As a node shows its certificate."""
+    cert, key = sealed.authority.issue(name)
+    security = KafkaSecurity("SSL", sealed.authority.file, cert, key)
+    return KafkaSettings(parse_address(f"kafka://{sealed.mutual}/tnh?client={client}"), security)
+
+
+async def work(settings: KafkaSettings, book: str, body: bytes) -> list[Record]:
+    """Append a record, read the book to its end."""
+    store = KafkaStore(settings)
+    try:
+        log = await store.open_shard(book, 0)
+        offset = await log.append(body)
+        return list(await log.read(offset, 1, 2))
+    finally:
+        await store.close()
+
+
+async def read(settings: KafkaSettings, book: str) -> int:
+    """How many records a book holds, by reading them."""
+    store = KafkaStore(settings)
+    try:
+        log = await store.open_shard(book, 0)
+        return len(await log.read(0, 100, 1))
+    finally:
+        await store.close()
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_node_signs_in_with_scram_over_tls(client: ClientName, sealed: Sealed) -> None:
+    records = asyncio.run(work(settings_of(sealed, client=client), "calls", client.encode()))
+
+    assert [r.body for r in records] == [client.encode()]
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_node_shows_its_certificate(client: ClientName, sealed: Sealed) -> None:
+    records = asyncio.run(work(certified(sealed, client), "centre", client.encode()))
+
+    assert [r.body for r in records] == [client.encode()]
+
+
+def test_an_administrator_sees_the_cluster_and_every_topic(sealed: Sealed) -> None:
+    with KafkaAdmin(settings_of(sealed, ADMIN)) as admin:
+        assert admin.cluster().brokers[0].settings["auto.create.topics.enable"] == "false"
+        found = admin.topics()
+        assert admin.make(dict.fromkeys([*BOOKS, "cases.FSK"], 1), 1) == ["cases.FSK"]
+
+    assert set(found) >= set(BOOKS)
+    assert found["calls"].settings["retention.ms"] == "-1"
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_an_authority_reads_its_own_cases_and_nothing_else(
+    client: ClientName, sealed: Sealed
+) -> None:
+    asyncio.run(work(settings_of(sealed, client=client), "cases.TK", b"own"))
+    reader = replace(settings_of(sealed, READER, client), create="")
+
+    assert asyncio.run(read(reader, "cases.TK")) >= 1
+    for book in ("cases.SOC", "calls", "keys", "centre"):
+        with pytest.raises(KontaktcenterError):
+            asyncio.run(read(reader, book))
+    with pytest.raises(KontaktcenterError):
+        asyncio.run(work(reader, "cases.TK", b"not ours"))
+
+
+def test_a_node_can_neither_make_nor_delete_a_topic(sealed: Sealed) -> None:
+    node = settings_of(sealed)
+    with KafkaAdmin(node) as admin:
+        with pytest.raises(Refused, match="log acls"):
+            admin.make({"cases.NEW": 1}, 1)
+        told = admin._client.delete_topics(["tnh.calls"], raise_errors=False)
+
+    assert [t["error_code"] for t in told["topics"]] != [0]
+
+
+CA, HOST, NAME, TLS, MECHANISM, CERTIFICATE = (
+    "not from the CA", "for another name", "kafka_username", "wants TLS", "kafka_sasl_mechanism",
+    "kafka_cert_file",
+)  # fmt: skip
+
+
+def wrong(sealed: Sealed, fault: str, folder: Path) -> KafkaSettings:
+    """A node's settings with one mistake."""
+    good = settings_of(sealed)
+    other = Authority(folder, "other")
+    cert, key = other.issue(NODE)
+    mutual = certified(sealed, "aiokafka")
+    return {
+        CA: settings_of(sealed, ca_file=other.file),
+        HOST: replace(good, address=replace(good.address, servers=(
+            sealed.scram.replace("127.0.0.1", "localhost"),))),
+        NAME: settings_of(sealed, password="hemligt-fel"),
+        TLS: replace(good, security=KafkaSecurity()),
+        MECHANISM: settings_of(sealed, mechanism="PLAIN"),
+        CERTIFICATE: replace(mutual, security=replace(mutual.security, cert_file=cert,
+                                                      key_file=key)),
+    }[fault]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fault", "client"),
+    [
+        (CA, "aiokafka"),
+        (HOST, "kafka-python"),
+        (NAME, "aiokafka"),
+        (NAME, "kafka-python"),
+        (TLS, "aiokafka"),
+        (MECHANISM, "kafka-python"),
+        (CERTIFICATE, "aiokafka"),
+    ],
+)
+def test_what_is_wrong_is_told_within_seconds_and_no_secret_is(
+    fault: str,
+    client: ClientName,
+    sealed: Sealed,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings = wrong(sealed, fault, tmp_path)
+    with pytest.raises(Unavailable, match=fault) as told:
+        KafkaAdmin(settings)
+    address = replace(settings.address, client=client)
+    with pytest.raises(Unavailable) as refused:
+        asyncio.run(read(replace(settings, address=address), "calls"))
+
+    said = told.value.message + refused.value.message
+    secrets = (PASSWORD, "hemligt-fel")
+    assert not any(secret in said + caplog.text + repr(settings) for secret in secrets)
+
+
+def test_files_that_cannot_be_used_are_told_at_once(sealed: Sealed, tmp_path: Path) -> None:
+    cert, _key = sealed.authority.issue("one")
+    _cert, other = sealed.authority.issue("two")
+    broken = tmp_path / "broken.pem"
+    broken.write_text("no certificate\n")
+    for security in (
+        KafkaSecurity("SSL", broken),
+        KafkaSecurity("SSL", sealed.authority.file, cert, other),
+        KafkaSecurity("SSL", tmp_path / "nowhere.pem"),
+    ):
+        with pytest.raises(Refused, match=r"\.pem"):
+            KafkaAdmin(replace(settings_of(sealed), security=security))
+
+
+def test_the_command_line_signs_in_as_the_configuration_says(
+    sealed: Sealed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    password = tmp_path / "password"
+    password.write_text(f"{PASSWORD}\n")
+    password.chmod(0o600)
+    for name, value in {
+        "KC_LOG": f"kafka://{sealed.scram}/tnh",
+        "KC_TAXONOMY": "none",
+        "KC_KAFKA_SECURITY": "SASL_SSL",
+        "KC_KAFKA_CA_FILE": str(sealed.authority.file),
+        "KC_KAFKA_USERNAME": ADMIN,
+        "KC_KAFKA_PASSWORD_FILE": str(password),
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    told = kc(tmp_path, "log", "describe")
+    shown = kc(tmp_path, "config", "show")
+    assert PASSWORD not in told.stdout + told.stderr + shown.stdout
+    password.write_text("hemligt-fel")
+    refused = kc(tmp_path, "log", "check", code=4)
+    assert "kafka_username" in refused.stderr
+    assert "hemligt-fel" not in refused.stderr
