@@ -89,25 +89,15 @@ def _decided(found: Mapping[str, Any]) -> None:
     say(plural("{n} case", "{n} cases", found["cases"]))
     say(plural("{n} key destroyed", "{n} keys destroyed", found["keys"] or 0))
     say(plural("{n} file removed", "{n} files removed", found["attachments"] or 0))
+    from kontaktcenter.erased_everywhere import waits_for  # noqa: PLC0415 -- for `--help`
+
     if found["complete"]:
         say(_("The keys are gone from every node."))
     else:
-        say(_("Not complete yet, waiting for: {what}").format(what=", ".join(_waits(found))))
+        say(_("Not complete yet, waiting for: {what}").format(what=", ".join(waits_for(found))))
     say(_("Keep the protocol: kontaktcenter erasure protocol {number} --json").format(
         number=found["number"]
     ))  # fmt: skip
-
-
-def _waits(found: Mapping[str, Any]) -> list[str]:
-    """What an erasure waits for before it is complete."""
-    nodes = [row["name"] or row["node"] for row in found["nodes"] if not row["carried_out_at"]]
-    told = {
-        "here": _("this node"),
-        "nodes": _("the nodes {names}").format(names=", ".join(nodes)),
-        "compaction": _("compaction of the topic of keys"),
-        "keys": _("Kafka, which cannot be asked now"),
-    }
-    return [told[each] for each in found["waiting_for"]]
 
 
 @erasures.command("again", help=_("Carry a kept protocol out once more, after a restore."))

@@ -19,12 +19,13 @@ from core.eventlog.nodes import NodesFollower
 from core.limits import PROJECTION_BATCH_COMMITS
 from core.nodes import PROCESS, NodeErasuresCarriedOut, node_asking, node_stream, process_id
 from core.vocabulary import CENTRE, Origin
+from kontaktcenter.words import _
 from projections import keeping_queries
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from core.commit import Clock
+    from core.commit import Clock, Draft
     from core.eventlog.node import Node
     from core.eventlog.nodes import KnownNode
     from projections.read_models import ReadModels
@@ -44,6 +45,7 @@ class Everywhere:
         self._node, self._clock, self._models = node, clock, models
         self.nodes = NodesFollower(node)
         self._looked = 0
+        self.late: tuple[dict[str, Any], ...] = ()
 
     @property
     def here(self) -> str | None:
@@ -156,22 +158,19 @@ class Everywhere:
         return {"waiting_for": waiting, "copies": copies, "compaction_s": ring.compaction_s()}
 
     async def complete(self) -> list[str]:
-        """Tell the log which decisions are complete now; their numbers. Raises: Unavailable."""
-        numbers = []
+        """Tell the log which decisions are complete now; their numbers. Raises: Unavailable.
+
+        `late` has those that are not complete after a day, as `standing` tells them, from then on.
+        """
+        numbers, late, before = [], [], self._clock() - _LATE
         for protocol in await self._open():
             found = await self.standing(protocol)
             if found["complete"]:
-                draft = fact_draft(
-                    id=completed_id(found["number"]),
-                    asking=found["number"],
-                    actor=PROCESS,
-                    origin=_ORIGIN,
-                    stream=erasure_stream(found["authority"]),
-                    events=(ErasureCompleted(found["number"], len(found["nodes"])),),
-                    occurred_at=self._clock(),
-                )
-                await self._node.propose(draft)
+                await self._node.propose(_completed(found, self._clock()))
                 numbers.append(found["number"])
+            elif datetime.fromisoformat(found["decided_at"]) < before:
+                late.append(found)
+        self.late = tuple(late)
         return numbers
 
     async def _open(self) -> list[dict[str, Any]]:
@@ -179,11 +178,29 @@ class Everywhere:
             return []
         return await asyncio.to_thread(keeping_queries.incomplete, self._models)
 
-    async def late(self) -> list[dict[str, Any]]:
-        """The decisions of more than a day ago that are not complete, and what each waits for."""
-        before = self._clock() - _LATE
-        late = [p for p in await self._open() if datetime.fromisoformat(p["decided_at"]) < before]
-        return [await self.standing(protocol) for protocol in late]
+
+def waits_for(found: Mapping[str, Any]) -> list[str]:
+    """What an erasure waits for before it is complete."""
+    nodes = [row["name"] or row["node"] for row in found["nodes"] if not row["carried_out_at"]]
+    told = {
+        "here": _("this node"),
+        "nodes": _("the nodes {names}").format(names=", ".join(nodes)),
+        "compaction": _("compaction of the topic of keys"),
+        "keys": _("Kafka, which cannot be asked now"),
+    }
+    return [told[each] for each in found["waiting_for"]]
+
+
+def _completed(found: Mapping[str, Any], now: datetime) -> Draft:
+    return fact_draft(
+        id=completed_id(found["number"]),
+        asking=found["number"],
+        actor=PROCESS,
+        origin=_ORIGIN,
+        stream=erasure_stream(found["authority"]),
+        events=(ErasureCompleted(found["number"], len(found["nodes"])),),
+        occurred_at=now,
+    )
 
 
 def _node_row(node: KnownNode, position: int) -> dict[str, Any]:

@@ -26,6 +26,10 @@ class WebPrivacy:
     def __init__(self, desk: PrivacyDesk) -> None:
         self._desk = desk
 
+    def late_erasures(self) -> int:
+        """How many erasures are not complete on every node after a day."""
+        return len(self._desk.erasures.everywhere.late)
+
     async def erase(self, asker: Asker, body: Erase, command_id: UUID) -> dict[str, Any]:
         """Decide and carry out; the protocol."""
         wanted = Wanted(

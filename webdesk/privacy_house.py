@@ -79,6 +79,10 @@ class Shown(Protocol):
 class PrivacyHouse(Protocol):
     """What the routes need of the archivist's desk; `kontaktcenter` has the one of the product."""
 
+    def late_erasures(self) -> int:
+        """How many erasures are not complete on every node after a day; as last looked at."""
+        ...
+
     async def erase(self, asker: Asker, body: Erase, command_id: UUID) -> dict[str, Any]:
         """Decide and carry out; the protocol."""
         ...

@@ -12,7 +12,7 @@ import contextlib
 import sqlite3
 import threading
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from core.errors import Corrupt, Unavailable
 from core.eventlog.key_book import KeyBook, MemoryKeys, lost, tombstone_of
@@ -44,7 +44,7 @@ _SQL_BEFORE_ERASED = (
 
 
 class SqliteKeys:
-    """Keys in a SQLite file with `synchronous=FULL`.
+    """Keys in a SQLite file with `synchronous=FULL`, or NORMAL for one that is another's copy.
 
     Raises: Corrupt where the file is missing and must not be made (`may_make`), or is damaged;
     Unavailable.
@@ -52,7 +52,9 @@ class SqliteKeys:
 
     more_schema: ClassVar[tuple[str, ...]] = ()  # of a kind of this file that holds more
 
-    def __init__(self, path: Path, *, may_make: bool = True) -> None:
+    def __init__(
+        self, path: Path, *, may_make: bool = True, synchronous: Literal["FULL", "NORMAL"] = "FULL"
+    ) -> None:
         self._path = path
         schema = (*self.more_schema, *_SQL_SCHEMA)
         self._lock = threading.Lock()
@@ -71,7 +73,7 @@ class SqliteKeys:
         try:
             path.chmod(0o600)
             self._conn.execute("PRAGMA journal_mode=WAL")
-            self._conn.execute("PRAGMA synchronous=FULL")
+            self._conn.execute(f"PRAGMA synchronous={synchronous}")
             self._conn.execute("PRAGMA secure_delete=ON")
             # A crash between an erasure and the emptying of the write-ahead log left a copy there.
             self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")

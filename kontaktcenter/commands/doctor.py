@@ -7,7 +7,7 @@ import contextlib
 import os
 import shutil
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,9 +17,11 @@ from core.errors import Corrupt, Unavailable
 from core.eventlog.attachments import AttachmentGone
 from core.limits import MIB
 from kontaktcenter import local_socket
+from kontaktcenter.commands.check import FAIL, OK, WARN, Check
 from kontaktcenter.config import foreign
 from kontaktcenter.dispatch import send
 from kontaktcenter.edge import Exit, told
+from kontaktcenter.erased_everywhere import waits_for
 from kontaktcenter.out import Silent
 from kontaktcenter.wiring import House, log_path, real_clock
 from kontaktcenter.words import _, plural
@@ -30,25 +32,12 @@ if TYPE_CHECKING:
     from kontaktcenter.config import Config
     from kontaktcenter.out import Out
 
-OK: Final = "ok"
-WARN: Final = "warn"
-FAIL: Final = "fail"
 _PACKAGES: Final = ("core", "projections", "telephony", "webdesk", "fallback_tui", "kontaktcenter")
 _FREE_WARN_BYTES: Final = 2_048 * MIB
 _FREE_FAIL_BYTES: Final = 200 * MIB
 _CLOCK_SLACK: Final = timedelta(seconds=5)
 _READ_BYTES: Final = 1_024 * MIB  # of the files of cases: some seconds
 _OTHERS: Final = 0o077
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line: what was looked at, `ok`, `warn` or `fail`, what was found, and what to do."""
-
-    name: str
-    state: str
-    found: str
-    do: str = ""
 
 
 def examine(config: Config) -> dict[str, Any]:
@@ -137,24 +126,37 @@ def _folder(config: Config) -> Iterator[Check]:
 
 def _log_and_node(config: Config) -> Iterator[Check]:
     path = log_path(config)
-    if path is None:
+    if config.on_kafka:
+        from kontaktcenter.commands import doctor_kafka  # noqa: PLC0415 -- a town needs none
+
+        found = list(doctor_kafka.checks(config))
+        yield from found
+        reached = not any(check.state == FAIL for check in found)
+        yield from _node(config, config.log, may_open=reached)
+    elif path is None:
         do = _("A log in memory is gone when the program ends: only for trials.")
         yield Check("log", WARN, config.log, do)
-        return
-    if not path.exists():
+    elif not path.exists():
         yield Check(
             "log", WARN, str(path), _("There is none yet: serve, demo or import begin one.")
         )
-        return
+    else:
+        yield from _node(config, str(path))
+
+
+def _node(config: Config, log: str, *, may_open: bool = True) -> Iterator[Check]:
+    """What the running node says, or one of our own where none runs and it may be opened."""
     client = local_socket.connect(config.data / local_socket.NAME)
     running = client is not None
     if client is not None:
         client.close()
     yield Check("node", OK, _("runs in this folder") if running else _("does not run"))
+    if not running and not may_open:
+        return
     try:
         answered = asyncio.run(send(config, "doctor.doctor", {}, Silent()))
     except Exception as e:  # noqa: BLE001 -- the edge of a process: nobody is shown a traceback
-        yield Check("log", FAIL, str(path), told(e, config.data))
+        yield Check("log", FAIL, log, told(e, config.data))
         return
     checks = answered["checks"]
     assert isinstance(checks, list)
@@ -171,6 +173,7 @@ async def doctor(house: House, _args: Mapping[str, object], _out: Out) -> dict[s
     checks += await asyncio.to_thread(lambda: list(_read_models(house)))
     checks.append(await asyncio.to_thread(_attachments, house))
     checks.append(await asyncio.to_thread(_clock, house))
+    checks += await _erasures(house)
     return {"checks": [asdict(check) for check in checks]}
 
 
@@ -204,6 +207,12 @@ def _shards(house: House) -> Iterator[Check]:
 def _secret(house: House) -> Check:
     file = house.config.master_key_file or house.config.data / "city.key"
     found = _("fingerprint {fingerprint}").format(fingerprint=house.node.secret.fingerprint)
+    if not file.is_file() and house.config.on_kafka and house.config.master_key_file is None:
+        do = _(
+            "It stands in the log itself, where everyone who reads the log can read it: only for "
+            "trials. Begin the real log with a file that every node has (KC_MASTER_KEY_FILE)."
+        )
+        return Check("city secret", WARN, found, do)
     if not file.is_file():
         do = _(
             "The file {file} is gone while the node runs: put it back at once from its safe place."
@@ -263,6 +272,25 @@ def _attachments(house: House) -> Check:
         do = _("Damaged: {files}. Put them back from a backup's folder attachments.")
         return Check("files of cases", FAIL, said, do.format(files=", ".join(damaged)))
     return Check("files of cases", OK, said)
+
+
+async def _erasures(house: House) -> list[Check]:
+    """Erasures that some node has not carried out, or compaction not, after a day."""
+    everywhere = house.privacy.erasures.everywhere
+    if everywhere.here is None:
+        return []
+    try:
+        await everywhere.complete()
+    except Unavailable as e:
+        return [Check("erasures", WARN, e.message, _("See whether Kafka is there."))]
+    do = _(
+        "Start the nodes that it waits for, or retire those that are gone: kontaktcenter node "
+        "retire. For compaction: kontaktcenter log check."
+    )
+    late = [
+        Check(f"erasure {p['number']}", WARN, ", ".join(waits_for(p)), do) for p in everywhere.late
+    ]
+    return late or [Check("erasures", OK, _("none waits for longer than a day"))]
 
 
 def _clock(house: House) -> Check:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 from keys_world import keys_settings, quickly_compacted
@@ -23,8 +25,17 @@ from privacy_world import (
 )
 from web_house import NOON, WebHouse, web_house
 
+from core.commit import Draft, Happened
 from core.erasure import ErasureCompleted
 from core.eventlog.node import NodeSettings
+from core.eventlog.nodes import KnownNode, evolve
+from core.nodes import (
+    NodeErasuresCarriedOut,
+    NodeJoined,
+    NodeRetired,
+    NodeReturned,
+    node_stream,
+)
 from core.personal import ERASED, Personal
 
 if TYPE_CHECKING:
@@ -54,8 +65,10 @@ async def a_house(
         protected.write_text("ab" * 32 + "\n")
         protected.chmod(0o600)
     async with web_house(folder, settings=settings) as house:
-        # Topics that are being made may take longer than an island waits: then it comes a bit later.
-        while house.privacy.around.directory().authority("TK") is None:
+        # Topics that are being made may take longer than an island waits: it comes later then.
+        for _ in range(600):
+            if house.privacy.around.directory().authority("TK") is not None:
+                break
             await asyncio.sleep(0.05)
         await house.caught_up()
         yield house
@@ -164,3 +177,60 @@ async def test_a_node_that_was_away_carries_it_out_when_it_comes_back(
             assert told["waiting_for"] == ["compaction"]
             files = [path for path in (tmp_path / "b").rglob("*") if path.is_file()]
             assert [p for p in files if ERASED_TEXT.encode() in p.read_bytes()] == []
+
+
+@story
+async def test_a_node_that_never_comes_back_is_told_of_after_a_day_until_it_is_retired(
+    kafka_broker: SharedBroker, kafka_prefix: str, tmp_path: Path
+) -> None:
+    quickly_compacted(kafka_broker, kafka_prefix)
+    async with a_house(kafka_broker, kafka_prefix, tmp_path / "a", "Norr") as a:
+        async with a_house(kafka_broker, kafka_prefix, tmp_path / "b", "Söder") as b:
+            await reached(a, b)
+            gone = b.privacy.erasures.everywhere.here
+        everywhere = a.privacy.erasures.everywhere
+        case = await closed_case(a)
+        number = (await erase(a, case))["number"]
+        assert await everywhere.complete() == []
+        assert len(everywhere.late) == 0
+        assert "erasures" not in await degraded(a)
+        a.clock.forward(24 * 3600 + 1)
+        assert await everywhere.complete() == []
+        (late,) = everywhere.late
+        assert late["number"] == number
+        assert [n["name"] for n in late["nodes"] if n["carried_out_at"] is None] == ["Söder"]
+        assert "erasures" in await degraded(a)
+
+        event = NodeRetired("Skrotad")
+        assert gone is not None
+        fact = Happened(node_stream(gone), event, a.clock())
+        await a.node.propose(Draft(uuid4(), "retired", "operator", "process:nodes", (fact,)))
+        for _ in range(300):
+            await everywhere.complete()
+            if len(everywhere.late) == 0:
+                break
+            await asyncio.sleep(0.1)
+        assert "erasures" not in await degraded(a)
+        told = await protocol(a, number)
+        assert told["complete"]
+        assert [n["name"] for n in told["nodes"]] == ["Norr"]
+
+
+async def degraded(house: WebHouse) -> list[str]:
+    answer = (await house.nobody().get("/readyz")).json()
+    return [part["part"] for part in answer["degraded"]]
+
+
+def test_a_node_that_tells_of_itself_after_it_was_retired_is_waited_for_again() -> None:
+    node = KnownNode("1", NOON, "Norr")
+    retired = evolve(node, NodeRetired("Skrotad"), NOON)
+    assert (retired.retired_at, retired.retired_why) == (NOON, "Skrotad")
+    for event in (NodeErasuresCarriedOut(7), NodeReturned("x", 1.0, 0), NodeJoined("Norr")):
+        assert evolve(retired, event, NOON).retired_at is None
+
+
+def test_a_node_has_carried_out_what_stands_before_what_it_told_of() -> None:
+    later = NOON + timedelta(hours=1)
+    node = evolve(KnownNode("1", NOON), NodeErasuresCarriedOut(7), NOON)
+    node = evolve(node, NodeErasuresCarriedOut(9), later)
+    assert [node.erased_at_of(n) for n in (6, 7, 8, 9, 10)] == [NOON, NOON, later, later, None]

@@ -68,15 +68,16 @@ class KafkaKeys:
         self._following = Following(self._topic, self._replica, self._take_in_read)
 
     def _open(self, path: Path) -> Replica:
+        # After a power cut it may be a moment behind, and so is the place from which it reads on.
         try:
-            replica = Replica(path)
+            replica = Replica(path, synchronous="NORMAL")
         except Corrupt as e:
             # Not kept beside: a copy of keys that nobody knows of would outlive their erasure.
             for suffix in _FILES:
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
             self.set_aside = True
             _LOG.error("keys.copy_damaged", error=e.message)
-            replica = Replica(path)
+            replica = Replica(path, synchronous="NORMAL")
         waiting = self._kept.all_keys()
         replica.take(replica.plan(waiting))
         return replica
