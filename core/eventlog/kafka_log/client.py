@@ -100,8 +100,8 @@ class Describer(Protocol):
         """All topics that we may see. Raises: Away."""
         ...
 
-    async def describe(self, names: Collection[str]) -> Mapping[str, Topic]:
-        """Those of `names` that are there. Raises: Away, also where we may not see one of them."""
+    async def describe(self, names: Collection[str]) -> Mapping[str, Topic | Away]:
+        """Those of `names` that are there; Away for one that we may not look at. Raises: Away."""
         ...
 
     async def close(self) -> None:

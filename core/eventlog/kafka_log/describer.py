@@ -16,10 +16,10 @@ from core.eventlog.kafka_log.worker import Worker
 from core.limits import KAFKA_CLOSE_S_MAX, KAFKA_CONNECT_S_MAX, KAFKA_REQUEST_S_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Mapping
 
 _UNKNOWN_TOPIC: Final = 3
-_LIMIT_S: Final = KAFKA_CONNECT_S_MAX + KAFKA_REQUEST_S_MAX
+_LIMIT_S: Final = KAFKA_CONNECT_S_MAX + 0.5  # a node starts without a broker within 3 s
 
 
 class AdminDescriber:
@@ -37,20 +37,20 @@ class AdminDescriber:
 
     async def topics(self) -> Mapping[str, Topic]:
         """All topics that we may see. Raises: Away."""
-        return await self._asked(lambda: self._described(None))
+        found = await self._asked(None)
+        return {name: topic for name, topic in found.items() if isinstance(topic, Topic)}
 
-    async def describe(self, names: Collection[str]) -> Mapping[str, Topic]:
-        """Those of `names` that are there. Raises: Away."""
-        wanted = sorted(names)
-        return await self._asked(lambda: self._described(wanted))
+    async def describe(self, names: Collection[str]) -> Mapping[str, Topic | Away]:
+        """Those of `names` that are there; Away for one that we may not look at. Raises: Away."""
+        return await self._asked(sorted(names))
 
-    async def _asked(self, work: Callable[[], Mapping[str, Topic]]) -> Mapping[str, Topic]:
+    async def _asked(self, names: list[str] | None) -> Mapping[str, Topic | Away]:
         try:
-            return await self._worker.run(work, _LIMIT_S)
+            return await self._worker.run(lambda: self._described(names), _LIMIT_S)
         except TimeoutError as e:
             raise Away("no broker answered in time") from e
 
-    def _described(self, names: list[str] | None) -> Mapping[str, Topic]:
+    def _described(self, names: list[str] | None) -> Mapping[str, Topic | Away]:
         try:
             if self._admin is None:
                 self._admin = made(KafkaAdminClient, self._options)
@@ -60,14 +60,15 @@ class AdminDescriber:
             if not isinstance(e, (KafkaError, OSError, RuntimeError)):
                 raise
             raise Away(f"{type(e).__name__}: {e}") from e
-        topics = {}
+        topics: dict[str, Topic | Away] = {}
         for topic in found:
             error = topic["error_code"]
-            if error == _UNKNOWN_TOPIC:
-                continue
-            if error:
-                raise Away(f"the broker does not describe {topic['name']} (error {error})")
-            topics[topic["name"]] = Topic(str(topic["topic_id"]), len(topic["partitions"]))
+            if error and error != _UNKNOWN_TOPIC:
+                said = f"the broker does not describe {topic['name']} (error {error})"
+                topics[topic["name"]] = Away(said)
+            elif not error:
+                found_now = Topic(str(topic["topic_id"]), len(topic["partitions"]))
+                topics[topic["name"]] = found_now
         return topics
 
     def _drop(self) -> None:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from core.eventlog.kafka_log.address import KafkaSecurity, KafkaSettings
 
-# In an outage they repeat themselves ten times a second; what matters is said by our own errors.
+# In an outage they repeat themselves ten times a second. Our own errors say what matters, and
+# `kontaktcenter doctor` finds out why.
 for _library in ("kafka", "aiokafka"):
     logging.getLogger(_library).setLevel(logging.CRITICAL)
 

@@ -24,6 +24,7 @@ from core.eventlog.kafka_log.client import (
 from core.limits import (
     KAFKA_APPEND_S_MAX,
     KAFKA_END_S_MAX,
+    KAFKA_FETCH_WAIT_S,
     KAFKA_FLOW_S,
     KAFKA_READ_BYTES_MAX,
     KAFKA_READ_GRACE_S,
@@ -57,6 +58,7 @@ class KafkaLog:
         self._pinned: str | None = None
         self._partitions: int | None = None  # of the topic, as it was first seen
         self._lost: Corrupt | None = None  # for good: it is not the log that was opened
+        self._untold: Away | None = None  # why it could not be looked at
         self._missing = False  # it was not there when it was first looked for
         self._trusted = False  # looked at since the last trouble
         self._reader: Reader | None = None
@@ -75,12 +77,14 @@ class KafkaLog:
         if identity is not None and self.identity not in {None, identity}:
             self._lost = self._replaced()
 
-    def seen(self, found: Topic | None) -> None:
+    def seen(self, found: Topic | Away | None) -> None:
         """What the cluster says of the topic: gone, another one, resized, or as it was."""
         known = self._pinned or self.identity
         if self._lost is not None:
             return
-        if found is None:
+        if isinstance(found, Away):
+            self._untold, self._trusted = found, False
+        elif found is None:
             self._missing = known is None
             if known is not None:
                 self._lost = Corrupt(
@@ -96,7 +100,7 @@ class KafkaLog:
             )
         else:
             self.identity, self._partitions = found.identity, found.partitions
-            self._missing, self._trusted = False, True
+            self._missing, self._untold, self._trusted = False, None, True
 
     def _replaced(self) -> Corrupt:
         return Corrupt(
@@ -122,10 +126,12 @@ class KafkaLog:
                 neighbour="log",
                 retry_after_s=_RETRY_S,
             )
+        if self._untold is not None:
+            raise self._away(self._untold)
 
     def _away(self, why: object) -> Unavailable:
         self._distrust()
-        msg = f"the log {self.name} on Kafka does not answer ({why}): nothing was recorded"
+        msg = f"the log {self.name} on Kafka does not answer ({why}): see kontaktcenter doctor"
         return Unavailable(msg, neighbour="log", retry_after_s=_RETRY_S)
 
     def _distrust(self) -> None:
@@ -228,31 +234,42 @@ class KafkaLog:
     async def _read(self, offset: int, limit: int, wait_s: float) -> Sequence[Record]:
         loop = asyncio.get_running_loop()
         until_s = loop.time() + wait_s
-        if offset >= self._end:
-            if wait_s <= 0 or loop.time() - self._heard_s > KAFKA_SILENCE_S:
-                end = await self._asked_end()
-                if offset > end:
-                    raise OutOfRange(f"it ends at {end}")
-                if offset == end and wait_s <= 0:
-                    return ()
-            await self._flowing(until_s)
         records: list[Record] = []
         size = 0
         while True:
             wanted = offset + len(records)
+            if wanted >= self._end:
+                if records or (wait_s <= 0 and await self._ends_at(wanted)):
+                    return records
+                if wait_s > 0:
+                    if await self._silent(until_s):
+                        return records
+                    await self._flowing(until_s)
             there = wanted < self._end
             left_s = KAFKA_REQUEST_S_MAX if there else max(0.0, until_s - loop.time())
-            found = await self._fetched(wanted, limit - len(records), left_s)
-            if found:
-                records += found
-                size += sum(len(record.body) for record in found)
-            elif there:
-                await self._stuck()
-            full = len(records) >= limit or size >= KAFKA_READ_BYTES_MAX
-            if records and (full or offset + len(records) >= self._end):
+            found = await self._fetched(
+                wanted, limit - len(records), min(left_s, KAFKA_FETCH_WAIT_S)
+            )
+            records += found
+            size += sum(len(record.body) for record in found)
+            if records and (not found or len(records) >= limit or size >= KAFKA_READ_BYTES_MAX):
                 return records
-            if not records and not there and loop.time() >= until_s:
-                return ()
+            if there and not found:
+                await self._stuck(wanted)
+
+    async def _ends_at(self, offset: int) -> bool:
+        """Whether there is nothing at `offset` yet. Raises: OutOfRange beyond the end."""
+        end = await self._asked_end()
+        if offset > end:
+            raise OutOfRange(f"it ends at {end}")
+        return offset == end
+
+    async def _silent(self, until_s: float) -> bool:
+        """Whether the time is over; a broker that has said nothing for long is asked first."""
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._heard_s > KAFKA_SILENCE_S:
+            await self._asked_end()
+        return loop.time() >= until_s
 
     async def _flowing(self, until_s: float) -> None:
         """Wait while our own records come so close together that nobody needs to fetch them.
@@ -288,10 +305,15 @@ class KafkaLog:
             self._witnessed(*found[-1])
         return found
 
-    async def _stuck(self) -> None:
-        """The log is known to go on, and nothing came: the consumer, or the broker."""
+    async def _stuck(self, offset: int) -> None:
+        """The log was known to go on, and nothing came: the consumer, the broker, or truncation.
+
+        Raises: OutOfRange where it ends before it once did, Away.
+        """
         self._renew()
-        await self._asked_end()
+        end = await self._asked_end()
+        if end < self._end:
+            raise OutOfRange(f"nothing at {offset}: it ends at {end} and went on to {self._end}")
 
     def _renew(self) -> None:
         """The next read gets a new consumer."""
@@ -332,9 +354,10 @@ class KafkaLog:
                 f"the log {self.name} begins at {first}, after {offset}: records were deleted, by "
                 "hand or by the topic's retention. Nothing is skipped; restore the log"
             )
-        if offset > end:
+        reached = max(offset, self._end)
+        if reached > end:
             return Corrupt(
-                f"the log {self.name} ends at {end}, before {offset}: it was truncated. Restore "
+                f"the log {self.name} ends at {end}, before {reached}: it was truncated. Restore "
                 "the log; to accept the shorter one, delete the index folder of this node"
             )
         return self._away(error)

@@ -89,6 +89,8 @@ class KafkaStore:
                 found = (await self._describer.describe([topic])).get(topic)
         except Away as e:
             raise self._away(e) from e
+        if isinstance(found, Away):
+            raise self._away(found)
         if found is None:
             raise Unavailable(
                 f"there is no topic {topic}: make it with 'kontaktcenter log create'",
@@ -116,7 +118,7 @@ class KafkaStore:
 
     def _away(self, why: object) -> Unavailable:
         servers = ",".join(self.settings.address.servers)
-        msg = f"the log on Kafka at {servers} does not answer ({why})"
+        msg = f"the log on Kafka at {servers} does not answer ({why}): see kontaktcenter doctor"
         return Unavailable(msg, neighbour="log", retry_after_s=1)
 
     async def close(self) -> None:

@@ -24,7 +24,7 @@ class Watched(Protocol):
 
     topic: str
 
-    def seen(self, found: Topic | None) -> None:
+    def seen(self, found: Topic | Away | None) -> None:
         """What the cluster says of the topic; None where it has none by that name."""
         ...
 
