@@ -98,6 +98,7 @@ class Page:
             "chart_text": self._chart_text(),
             "series": [self._point(point) for point in self._now["table"]],
             "position": self._now["position"],
+            "island": self._island(),
         }
 
     def _row(self, group: Mapping[str, Any]) -> dict[str, object]:
@@ -149,6 +150,16 @@ class Page:
             return self._t["nobody-waits"]
         since = self._f.clock_of(self._total["longest_since"])
         return self._t["longest-note"].format(group=self._total["longest_group"], since=since)
+
+    def _island(self) -> str:
+        """In words that this node is cut off from the log; empty where it is not."""
+        island = self._now.get("island")
+        if island is None:
+            return ""
+        text = self._t["island" if island["cut_off"] else "island-back"]
+        return text.format(
+            since=self._f.clock_of(island["since"]), kept=self._f.whole(island["kept"])
+        )
 
     def _summary(self) -> str:
         level = self._f.share(self._hour["service_level"]["of_offered"])

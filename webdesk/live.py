@@ -20,6 +20,7 @@ import structlog
 
 from core.limits import STALE_AFTER_S, STREAM_CLIENTS_MAX
 from core.vocabulary import CALLS, CENTRE
+from webdesk import island
 from webdesk.situation import situation
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class LiveFeed:
         self._samples: deque[tuple[float, dict[str, int]]] = deque(maxlen=_SAMPLES_MAX)
         self._fresh_at: float | None = None
         self._worked_at = 0.0
+        self._began = perf_counter()
         self._cost_s = 0.0
         self._latest: Published | None = None
         self._task: asyncio.Task[None] | None = None
@@ -142,12 +144,14 @@ class LiveFeed:
             if self._latest is not None and self._worked_at > began:
                 return self._latest  # somebody else asked at the same moment
             asked_at = perf_counter()
-            self._samples.append((asked_at, _of_calls(self._services.node.judged())))
+            if not self._cut_off():  # what this node has judged is then all that there is
+                self._samples.append((asked_at, _of_calls(self._services.node.judged())))
             now = self._services.clock()
             figures = await asyncio.to_thread(self._services.figures.queues, now)
             self._worked_at = perf_counter()
             self._cost_s = self._worked_at - asked_at
             state = situation(figures, self._services.target, age_s=self._age_s(figures["as_of"]))
+            state["island"] = island.told(self._services.node.island)
             self._publish(state)
             assert self._latest is not None
             return self._latest
@@ -159,8 +163,13 @@ class LiveFeed:
         ):
             self._fresh_at = self._samples.popleft()[0]
         if self._fresh_at is None:  # never seen to be current: grey until it is
-            return STALE_AFTER_S + max(0.0, perf_counter() - self._samples[0][0])
+            first = self._samples[0][0] if self._samples else self._began
+            return STALE_AFTER_S + max(0.0, perf_counter() - first)
         return max(0.0, perf_counter() - self._fresh_at)
+
+    def _cut_off(self) -> bool:
+        state = self._services.node.island
+        return state is not None and state.cut_off
 
     def _publish(self, state: dict[str, Any]) -> None:
         before = self._latest

@@ -37,6 +37,13 @@ def script_texts(catalogue: gettext.NullTranslations, language: str) -> dict[str
         "pause": _("Pause"),
         "resume": _("Go on"),
         "ago": _("{seconds} s ago"),
+        "island": _(
+            "Cut off from the log since {since}. {kept} notes are kept on this node and are sent "
+            "when the log is back."
+        ),
+        "island-back": _(
+            "The log is back. {kept} notes from the time without it are on their way."
+        ),
         "stale": _("Old figures, {seconds} s"),
         "long_wait": _("Long wait"),
         "far_below": _("Far below"),

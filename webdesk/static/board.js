@@ -168,6 +168,13 @@
     });
   }
 
+  function renderIsland(island) {
+    const notice = document.getElementById("island");
+    notice.hidden = !island;
+    set(notice, island ? f.fill(island.cut_off ? texts.island : texts.islandBack, {
+      since: f.clock(island.since), kept: f.whole(island.kept) }) : "");
+  }
+
   function summarise(text, atOnce) {
     const now = performance.now();
     if (!atOnce && now - summarised < SUMMARY_EVERY_MS) return;
@@ -181,6 +188,7 @@
     renderGroups(state);
     renderAgents(state.agents);
     renderSeries(state);
+    renderIsland(state.island ?? null);
     document.getElementById("at").dateTime = state.at;
     set(document.getElementById("position"), state.position);
     summarise(summaryOf(state), false);
