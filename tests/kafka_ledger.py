@@ -214,8 +214,11 @@ class Judged:
         return heads
 
 
-def judge_shard(records: Records) -> Judged:
-    """Fold one shard from its genesis on. Raises: AssertionError where it has none."""
+def judge_shard(records: Records, upto: int | None = None) -> Judged:
+    """Fold one shard from its genesis on, or only up to a position.
+
+    Raises: AssertionError where it has no genesis.
+    """
     assert records, "the shard is empty"
     genesis = json.loads(records[0][1])["genesis"]
     state = Judged(f"{genesis['book']}/{genesis['shard']}", genesis["shards"], genesis["format"])
@@ -231,6 +234,8 @@ def judge_shard(records: Records) -> Judged:
             state.counts["void"] += 1
         else:
             for raw in raws:
+                if state.position == upto:
+                    return state
                 state.take(offset, json.loads(raw), raw)
     return state
 

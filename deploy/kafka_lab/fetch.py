@@ -88,7 +88,8 @@ def software(tell: Callable[[str], None] = lambda _line: None) -> Software:
                     tell("teaching its Java a quick start: some seconds, once")
                     warming.warm(found, cache)
         except OSError as e:
-            raise Absent(f"Kafka cannot be kept in {cache}: {e.strerror}") from e
+            if not _is_whole(found.libs, deep=False):
+                raise Absent(f"Kafka cannot be kept in {cache}: {e.strerror}") from e
     return found
 
 

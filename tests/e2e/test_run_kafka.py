@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cli_process import environment
+from cli_process import environment, kc_json
+from kafka_ledger import judge_shard, read_book
 from project import ROOT
 
 if TYPE_CHECKING:
@@ -58,6 +59,12 @@ class Lab:
         until(lambda: len(BOARD.findall(self.said)) == 2 or self.process.poll() is not None)
         return {name: (address, int(pid)) for name, address, pid in BOARD.findall(self.said)}
 
+    def log(self) -> tuple[str, str]:
+        """The broker's address, and the topics' prefix."""
+        found = re.search(r"kafka://(\S+)/(\S+) \(", self.said)
+        assert found is not None, self.said
+        return found[1], found[2]
+
     def below(self) -> list[int]:
         """The processes that it has started."""
         folder = Path(f"/proc/{self.process.pid}/task")
@@ -94,6 +101,22 @@ def is_alive(pid: int) -> bool:
     return state != "Z"
 
 
+def same_as_anew(running: Lab, home: Path, name: str) -> int:
+    """How far a node has judged; its digests are those of the log, read and judged without it."""
+    servers, prefix = running.log()
+    (data,) = home.glob(f"kontaktcenter-kafka-*/{name}")
+    told = kc_json(home, "log", "digest", "--data", data, KC_LOG=f"kafka://{servers}/{prefix}")
+    books = {shard.rpartition("/")[0] for shard in told["shards"]}
+    assert {"calls", "centre"} <= books
+    topics = {book: book.replace("_", "_5F") for book in books}
+    logs = {book: read_book(servers, f"{prefix}.{topic}") for book, topic in topics.items()}
+    for shard, stands in told["shards"].items():
+        book, _slash, n = shard.rpartition("/")
+        anew = judge_shard(logs[book][int(n)], upto=stands["position"])
+        assert (anew.position, anew.digest) == (stands["position"], stands["digest"]), shard
+    return sum(stands["position"] for stands in told["shards"].values())
+
+
 @pytest.fixture
 def lab(kafka_software: Software, tmp_path: Path) -> Iterator[Callable[..., Lab]]:
     started: list[Lab] = []
@@ -128,6 +151,8 @@ def test_two_boards_show_one_log_and_one_goes_on_when_the_other_is_killed(
     reached = position(other)
     until(lambda: position(back) >= reached)
 
+    for name in ("a", "b"):
+        assert same_as_anew(running, tmp_path, name) >= reached
     below = running.below()
     assert len(below) == 4  # the broker, the exchange, two nodes
     running.process.send_signal(signal.SIGINT)
