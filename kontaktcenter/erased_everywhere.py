@@ -45,7 +45,7 @@ class Everywhere:
         self._node, self._clock, self._models = node, clock, models
         self.nodes = NodesFollower(node)
         self._looked = 0
-        self.late: tuple[dict[str, Any], ...] = ()
+        self.late: list[dict[str, Any]] = []
 
     @property
     def here(self) -> str | None:
@@ -170,7 +170,7 @@ class Everywhere:
                 numbers.append(found["number"])
             elif datetime.fromisoformat(found["decided_at"]) < before:
                 late.append(found)
-        self.late = tuple(late)
+        self.late = late
         return numbers
 
     async def _open(self) -> list[dict[str, Any]]:

@@ -91,6 +91,7 @@ class PrivacyDesk:
             try:
                 await self.erasures.carry_out()
                 await self.erasures.everywhere.complete()
+                await self.around.node.follow_protections()
                 if loop.time() - swept_s >= _SWEEP_EVERY_S:
                     await self.files.sweep()
                     swept_s = loop.time()

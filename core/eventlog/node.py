@@ -62,6 +62,7 @@ class Node:
         self.books = Books(settings, store, secret, self._wake)
         self._shards, self._indexes = self.books.shards, self.books.indexes
         self.proposing = Proposing(settings, secret, self.keyring, self.books)
+        self._protections: dict[str, int] = {}
         self.behind: asyncio.Task[None] | None = None
 
     # --- opening and closing ----------------------------------------------------------------------
@@ -133,8 +134,17 @@ class Node:
 
     async def _follow_keys(self) -> None:
         """Close and destroy keys as the log says; erasing comes last, for it is final."""
-        await follow(self.keyring, self._keys, self._indexes, self.positions)
+        await self.follow_protections()
         await self.apply_erasures()
+
+    async def follow_protections(self) -> int:
+        """Close and open keys as the cases say, also for a node that died before it did so itself.
+
+        How many subjects changed. Only what is new since the last time is read.
+        """
+        return await follow(
+            self.keyring, self._keys, self._indexes, self.positions, self._protections
+        )
 
     async def close(self) -> None:
         """Finish what is under way and let go of everything."""

@@ -76,18 +76,23 @@ async def close_again(ring: Keyring, raws: Iterable[bytes]) -> None:
 
 
 async def follow(
-    ring: Keyring, keys: KeyBook, indexes: Mapping[str, Index], ends: Callable[[], dict[str, int]]
+    ring: Keyring,
+    keys: KeyBook,
+    indexes: Mapping[str, Index],
+    ends: Callable[[], dict[str, int]],
+    looked: dict[str, int] | None = None,
 ) -> int:
     """Close and open all keys as the cases in the log say; how many subjects changed.
 
     `indexes` are the shards', `ends` gives the last position of each. How far it has come is kept
-    with the keys, so that older keys that were put back follow the log again. Without the secret of
-    protected identities nothing is done, and all else goes on.
+    with the keys, so that older keys that were put back follow the log again. Who asks from time to
+    time gives the same `looked` each time, and only what is new since is read. Without the secret
+    of protected identities nothing is done, and all else goes on.
     Raises: Corrupt, NeedsUpgrade.
     """
-    changed, upto = 0, ends()
+    changed, upto, looked = 0, ends(), {} if looked is None else looked
     for _ in range(_PASSES):
-        changed += await _follow(ring, keys, indexes, upto)
+        changed += await _follow(ring, keys, indexes, upto, looked)
         # What was recorded meanwhile closed its keys at once, and may have been undone since by
         # what stands before it in the log: it is followed as well.
         before, upto = upto, ends()
@@ -97,7 +102,11 @@ async def follow(
 
 
 async def _follow(
-    ring: Keyring, keys: KeyBook, indexes: Mapping[str, Index], ends: Mapping[str, int]
+    ring: Keyring,
+    keys: KeyBook,
+    indexes: Mapping[str, Index],
+    ends: Mapping[str, int],
+    looked: dict[str, int],
 ) -> int:
     loop = asyncio.get_running_loop()
     changed = 0
@@ -105,17 +114,25 @@ async def _follow(
         if not shard.startswith(CASES_PREFIX):
             continue
         name = f"protections {shard}"
-        after = keys.reached(name)
+        reached = keys.reached(name)
+        after = max(reached, looked.get(shard, 0))
         after = after if after <= end else 0  # the log is an older copy
+        # The last word of all of it: nobody sees a case closed that was opened again long ago.
+        wanted: dict[str, bool] = {}
         while after < end:
             rows = await asyncio.to_thread(indexes[shard].commits, after, _COMMITS)
             after = rows[-1].position if len(rows) == _COMMITS else end
-            wanted = wanted_of(_events(row.raw for row in rows))
-            try:
-                closing = partial(ring.protect, wanted, (name, after))
+            wanted |= wanted_of(_events(row.raw for row in rows))
+        if not wanted and shard in looked and end < reached + _COMMITS:
+            looked[shard] = end  # soon read again at the next start
+            continue
+        try:
+            if reached != end:
+                closing = partial(ring.protect, wanted, (name, end))
                 changed += len(await loop.run_in_executor(None, closing))
-            except Unavailable:
-                break  # told by `doctor`, and to whoever asks for such a case
+            looked[shard] = end
+        except Unavailable:
+            continue  # told by `doctor`, and to whoever asks for such a case
     return changed
 
 

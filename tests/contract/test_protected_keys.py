@@ -292,3 +292,23 @@ def test_a_nonce_that_looks_like_the_mark_makes_no_key_a_protected_one() -> None
     wrapped = wrap(key, city, b"protected:xx")
     assert not is_protected(wrapped)
     assert key == unwrap(key.id, wrapped, city)
+
+
+@story
+async def test_a_case_that_another_node_protected_and_died_is_closed_by_who_looks_again(
+    tmp_path: Path,
+) -> None:
+    """The other node's record is in the log, and nobody closed the keys of it."""
+    async with opened(sqlite_settings(tmp_path)) as node:
+        await node.propose(registered(CASE, NAME))
+        assert await node.follow_protections() == 0
+        for n, closed in enumerate((True, False, True)):
+            raw, claim = node.proposing.encode(protection(CASE, f"theirs {n}", protected=closed))
+            await node.shard("cases.TK/0").propose([raw], [claim])
+        await node.settle()
+        assert clear(node) == [NAME]
+        assert await node.follow_protections() == 2  # and the key for what is written from now on
+        with pytest.raises(KeyClosed):
+            node.keyring.by_id(node._keys.of_subjects([CASE])[CASE][0])
+        assert clear(node, protected=True) == [NAME]
+        assert await node.follow_protections() == 0
