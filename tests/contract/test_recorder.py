@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -20,28 +19,23 @@ from eventsourcing.persistence import (
 from eventsourcing.utils import Environment
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recorder_kit import A, application, event, make_factory, process
+from recorder_kit import A, LogOfTest, application, event, log, make_on_any, process
 
 from core.eventlog.recorder import LogFactory
 from core.eventlog.stored import originator_of, pack_state, stream_of, unpack_state
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-__all__ = ["make_factory"]  # the fixture
+__all__ = ["log", "make_on_any"]  # the fixtures
 
 
-def records(folder: Path) -> list[dict[str, Any]]:
-    """Every record of the first book in the log's file, as a person would read it."""
-    with sqlite3.connect(folder / "data" / "log.db") as conn:
-        bodies = conn.execute("SELECT body FROM record_1 ORDER BY offset").fetchall()
-    return [json.loads(body) for (body,) in bodies]
+def records(log: LogOfTest) -> list[dict[str, Any]]:
+    """Every record of the application's book, as a person would read it."""
+    return [json.loads(body) for body in log.bodies()]
 
 
 # --- what stands in the log -----------------------------------------------------------------------
-def test_json_stands_in_the_log_as_it_is(make: Any, tmp_path: Path) -> None:
+def test_json_stands_in_the_log_as_it_is(make: Any, log: LogOfTest) -> None:
     application(make()).insert_events([event(3, b'{"name": "R\xc3\xa4ven"}')])
-    (commit,) = records(tmp_path)[1]["commits"]
+    (commit,) = records(log)[1]["commits"]
     (logged,) = commit["events"]
     assert logged["data"] == {"name": "Räven"}
     assert logged["stream"] == f"aggregate/{A}"
@@ -50,9 +44,9 @@ def test_json_stands_in_the_log_as_it_is(make: Any, tmp_path: Path) -> None:
     assert commit["actor"] == "Bank"
 
 
-def test_what_is_no_json_stands_in_the_log_as_base64(make: Any, tmp_path: Path) -> None:
+def test_what_is_no_json_stands_in_the_log_as_base64(make: Any, log: LogOfTest) -> None:
     application(make()).insert_events([event(1, b"\x00\xff")])
-    (commit,) = records(tmp_path)[1]["commits"]
+    (commit,) = records(log)[1]["commits"]
     assert commit["events"][0]["data"] == {"$base64": "AP8="}
 
 
