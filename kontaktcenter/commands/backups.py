@@ -26,6 +26,12 @@ async def create(house: House, args: Mapping[str, object], out: Out) -> dict[str
     What cannot be finished is taken away again. Raises: Refused, OSError.
     """
     path = log_path(house.config)
+    if house.config.on_kafka:
+        said = _(
+            "the log is on Kafka: keep it with kontaktcenter log copy --from {log} "
+            "--to sqlite:FOLDER/log.db, see docs/operating/kafka.md"
+        )
+        raise Refused(said.format(log=house.config.log))
     if path is None:
         raise Refused(_("a log in memory cannot be kept: use sqlite:PATH"))
     to, keys_to = Path(str(args["to"])), Path(str(args["keys_to"]))

@@ -19,6 +19,7 @@ from core.limits import MIB
 from kontaktcenter import local_socket
 from kontaktcenter.commands.check import FAIL, OK, WARN, Check
 from kontaktcenter.config import foreign
+from kontaktcenter.config_keys import TRIAL
 from kontaktcenter.dispatch import send
 from kontaktcenter.edge import Exit, told
 from kontaktcenter.erased_everywhere import waits_for
@@ -201,7 +202,10 @@ def _shards(house: House) -> Iterator[Check]:
     for path in house.node.set_aside:
         do = _("A damaged index was set aside and made anew. Check the disk; then delete the file.")
         yield Check("index", WARN, str(path), do)
-    yield Check("durability", OK, _("synchronous=FULL; the log does not start without it"))
+    if house.config.on_kafka:
+        yield Check("durability", OK, _("acks=all: what the topics' settings make of it"))
+    else:
+        yield Check("durability", OK, _("synchronous=FULL; the log does not start without it"))
 
 
 def _secret(house: House) -> Check:
@@ -227,6 +231,12 @@ def _protected(house: House) -> Check:
     fault = house.node.keyring.protected_fault()
     if fault is None:
         return Check(name, OK, _("it opens what is about protected identities"))
+    if house.config.on_kafka:
+        do = _(
+            "Every node needs the same protected.key (KC_PROTECTED_KEY_FILE). Where there never "
+            "was one, make it once: openssl rand -hex 32 > protected.key; chmod 600 protected.key"
+        )
+        return Check(name, WARN if house.config.profile == TRIAL else FAIL, fault, do)
     do = _("Put the right protected.key in place (KC_PROTECTED_KEY_FILE), and start again.")
     return Check(name, FAIL, fault, do)
 
