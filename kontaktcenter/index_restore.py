@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from core.eventlog.index import Mark
+    from core.eventlog.index_rows import Mark
     from kontaktcenter.config import Config
 
 _STAGING: Final = ".index-restoring"  # in the data folder, so that moving in is a rename

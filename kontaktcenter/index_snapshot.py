@@ -22,7 +22,7 @@ import msgspec
 
 from core.errors import Corrupt, NeedsUpgrade, NotFound, Refused
 from core.eventlog.index import LAYOUT as INDEX_LAYOUT
-from core.eventlog.index import Mark
+from core.eventlog.index_rows import Mark
 from core.eventlog.index_snapshot import check_copy
 from core.limits import FORMAT
 from kontaktcenter.words import _

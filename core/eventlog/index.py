@@ -10,14 +10,13 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
-from zlib import crc32
+from typing import TYPE_CHECKING
 
 from core.commit import Accepted, StaleVerdict
 from core.errors import Corrupt, Unavailable
 from core.eventlog.clean_close import note_close, take_note
 from core.eventlog.envelope import Claim, LoggedCommit, Unreadable, decode_claim, decode_commit
+from core.eventlog.index_rows import Batch, CommitRow, Mark, StreamRow, crc_of, row_crc
 from core.eventlog.index_sql import (
     SQL_ASIDE,
     SQL_COMMITS,
@@ -51,62 +50,6 @@ JUDGED_COLUMNS = 9
 EVENT_COLUMNS = 5
 VERSION_MAX = 2**62
 DISTRUSTED = ".distrusted"  # a mark beside a file that was found damaged while in use
-
-
-class StreamRow(NamedTuple):
-    """One event of a stream: its numbers, and the commit's bytes that it is the `nth` event of."""
-
-    version: int
-    seq: int
-    position: int
-    nth: int
-    raw: bytes
-
-
-class CommitRow(NamedTuple):
-    """One accepted commit with events."""
-
-    position: int
-    first_seq: int
-    raw: bytes
-
-
-@dataclass(slots=True)
-class Mark:
-    """How far a shard has been judged. `genesis` is the record at offset 0 as it was read.
-
-    `last_crc` is the checksum of the last commit in the record before `next_offset`, by which
-    another log with the same genesis is known; None where that record was void. `identity` is the
-    log's own, such as a topic's id; None where it has none.
-    """
-
-    next_offset: int = 0
-    position: int = 0
-    seq: int = 0
-    digest: bytes = bytes(32)
-    format: int = 1
-    genesis: bytes | None = None
-    last_crc: int | None = None
-    identity: str | None = None
-
-    def row(self) -> tuple[int | bytes | str | None, ...]:
-        """The columns of the index's state, and their checksum."""
-        columns = (
-            self.next_offset, self.position, self.seq, self.digest, self.format, self.genesis,
-            self.last_crc, self.identity,
-        )  # fmt: skip
-        return *columns, crc32(repr(columns).encode())
-
-
-@dataclass(slots=True)
-class Batch:
-    """Rows that wait for the index: flat parameters, in the order of the columns."""
-
-    judged: list[object] = field(default_factory=list)
-    events: list[object] = field(default_factory=list)
-    fresh: dict[str, list[StreamRow]] = field(default_factory=dict)  # read until they are there
-    trackings: dict[str, int] = field(default_factory=dict)
-    asides: list[tuple[int, int, str, str | None, bytes | None]] = field(default_factory=list)
 
 
 class Index:
@@ -215,9 +158,9 @@ class Index:
             insert_rows(conn, SQL_JUDGED, JUDGED_COLUMNS, batch.judged)
             insert_rows(conn, SQL_EVENT, EVENT_COLUMNS, batch.events)
             for tracking in batch.trackings.items():
-                conn.execute(SQL_TRACKING, (*tracking, _crc_of(*tracking)))
+                conn.execute(SQL_TRACKING, (*tracking, crc_of(*tracking)))
             for aside in batch.asides:
-                conn.execute(SQL_ASIDE, (*aside, _crc_of(*aside)))
+                conn.execute(SQL_ASIDE, (*aside, crc_of(*aside)))
             conn.execute(SQL_STATE, mark.row())
             conn.execute("COMMIT")
         except sqlite3.Error:
@@ -322,7 +265,7 @@ class Index:
         if not rows:
             return None
         position: int = rows[0][0]
-        if _crc_of(name, position) != rows[0][1]:
+        if crc_of(name, position) != rows[0][1]:
             raise self.damaged(f"the progress of {name} does not match its checksum")
         return position
 
@@ -335,7 +278,7 @@ class Index:
         first = self._query("SELECT raw FROM judged WHERE id = ?", (commit_id,))
         forks = self._query(SQL_FORKS + " ORDER BY log_offset, nth", (commit_id,))
         for *row, crc in forks:
-            if _crc_of(*row) != crc:
+            if crc_of(*row) != crc:
                 raise self.damaged(f"what was kept aside of {commit_id} is not what was written")
         return [row[0] for row in first] + [row[4] for row in forks]
 
@@ -396,16 +339,3 @@ def with_commits(rows: Iterable[StreamRow]) -> Iterator[tuple[StreamRow, LoggedC
         if commit is None or row.position != position:
             position, commit = row.position, decode_commit(row.raw)
         yield row, commit
-
-
-def row_crc(  # noqa: PLR0913 -- a row has these columns
-    position: int, first_seq: int, events: int, stream: str | None, head: int | None, raw: bytes
-) -> int:
-    """The checksum of a row of `judged`, cheap where accepted; id and intent stand in `raw`."""
-    if stream is not None:
-        raw += f" {stream} {head}".encode()
-    return crc32(raw, (position * 2654435761 + first_seq * 40503 + events) & 0xFFFFFFFF)
-
-
-def _crc_of(*columns: object) -> int:
-    return crc32(repr(columns).encode())

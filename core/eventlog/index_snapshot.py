@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from core.eventlog.index import Mark
+    from core.eventlog.index_rows import Mark
     from core.eventlog.log import Log
 
 _PAGES_PER_STEP: Final = 4_096  # 16 MiB of the usual page: progress is told so often

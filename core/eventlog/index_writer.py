@@ -14,7 +14,8 @@ from core.limits import INDEX_BUSY_COMMITS, INDEX_DELAY_BUSY_S, INDEX_DELAY_S
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from core.eventlog.index import Batch, Index, Mark
+    from core.eventlog.index import Index
+    from core.eventlog.index_rows import Batch, Mark
     from core.eventlog.state import ShardState
 
 _RETRY_S = 0.5

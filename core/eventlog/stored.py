@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from core.eventlog.index import StreamRow
+    from core.eventlog.index_rows import StreamRow
 
 _UUID: Final = "aggregate/"
 _TEXT: Final = "text/"

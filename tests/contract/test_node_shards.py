@@ -9,7 +9,7 @@ import pytest
 from log_world import SECRET, T0, At, Ticks, an_id, commit, decided, opened, queued, story
 
 from core.calls import ExchangeRestarted
-from core.commit import Accepted, Draft, Happened
+from core.commit import Accepted, Answer, Draft, Happened
 from core.errors import Corrupt, Refused, Unavailable
 from core.eventlog import books as books_module
 from core.eventlog import outbox
@@ -208,7 +208,7 @@ async def test_what_is_proposed_while_a_book_is_being_opened_goes_to_its_own_sha
         stream = "call/y/0"
         assert shard_of(stream, 4) > 0
         opening = asyncio.ensure_future(node.books.open("calls"))
-        asked = []
+        asked: list[asyncio.Task[Answer]] = []
         while not opening.done():
             asked.append(asyncio.ensure_future(node.propose(paused(len(asked), stream))))
             await asyncio.sleep(0)

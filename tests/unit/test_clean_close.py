@@ -9,7 +9,8 @@ import pytest
 
 from core.errors import Corrupt
 from core.eventlog.clean_close import CLOSED, note_close, take_note
-from core.eventlog.index import Batch, Index, Mark
+from core.eventlog.index import Index
+from core.eventlog.index_rows import Batch, Mark
 
 if TYPE_CHECKING:
     from pathlib import Path
