@@ -12,6 +12,8 @@ REPORT := .report
 DATA ?= data
 PIP := -q --disable-pip-version-check --no-input -c constraints.txt
 PYTEST_WORKERS ?= 2
+BENCH ?=
+LOADTEST ?=
 MADE_FROM := pyproject.toml constraints.txt hatch_build.py
 PO := $(wildcard */locale/*/LC_MESSAGES/*.po)
 
@@ -84,11 +86,11 @@ faults: setup-test ## the whole of every fault suite (long; much of it as root)
 	@mkdir -p $(REPORT)
 	@$(BIN)/python -m pytest -m fault --whole --timeout=3600 -q -rsxX --junitxml=$(REPORT)/faults.xml $(PYTEST)
 
-bench: setup-check ## measure, with machine and date
-	@$(BIN)/python -m tests.bench
+bench: setup-check ## measure, with machine and date; BENCH="kafka board" for parts of it
+	@$(BIN)/python -m tests.bench $(BENCH)
 
 loadtest: $(VENV)/.run $(LOAD)/.load ## a short surge against a server of its own, with its verdict
-	@$(BIN)/python -m loadtests.run --locust $(LOAD)/bin/locust --server $(BIN)/kontaktcenter
+	@$(BIN)/python -m loadtests.run --locust $(LOAD)/bin/locust --server $(BIN)/kontaktcenter $(LOADTEST)
 
 format: setup-check ## let ruff set the lines and mend what it can
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-PARTS = ("commits", "judging", "reading", "imports", "board", "million")
+PARTS = ("commits", "judging", "reading", "imports", "board", "million", "kafka")
 
 
 def main() -> int:
