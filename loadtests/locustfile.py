@@ -29,7 +29,7 @@ LATE_S = 0.05  # a start later than this is the generator's fault, not the serve
 LATE_SHARE_MAX = 0.01  # more of them, and the run says nothing
 DRAIN_S = 30.0
 ANSWERED = {"accepted", "duplicate"}
-OPTIONS = ("seed", "calls_per_s", "seconds", "factor")
+OPTIONS = ("seed", "calls_per_s", "seconds", "factor", "whole")
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "p99_9": 0.999, "max": 1.0}
 
 
@@ -40,6 +40,7 @@ def options(parser: Any) -> None:
     parser.add_argument("--calls-per-s", type=float, default=20.0)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--factor", type=float, default=3.0, help="the surge at its height")
+    parser.add_argument("--whole", action="store_true", help="six facts of every call")
     parser.add_argument("--exchange", default="load")
     parser.add_argument("--token-file", required=True)
     parser.add_argument("--ledger", required=True)
@@ -58,6 +59,7 @@ class Crowd(FastHttpUser):
         self.given = environment.parsed_options
         self.latencies_s: list[float] = []
         self.late_s: list[float] = []
+        self.own_s: list[float] = []  # what the generator itself added before a request went out
         self.errors: dict[str, int] = defaultdict(int)
         self.before: dict[int, gevent.Greenlet] = {}
 
@@ -69,7 +71,7 @@ class Crowd(FastHttpUser):
         self.client.client.default_headers["Authorization"] = f"Bearer {token}"
         apart = gevent.get_hub().threadpool.apply
         self.ledger = Ledger(Path(given.ledger), apart)
-        shape = Surge(given.calls_per_s, given.seconds, given.factor)
+        shape = Surge(given.calls_per_s, given.seconds, given.factor, whole=given.whole)
         self.run_name = f"{int(time.time())}-{given.seed}"
         began = time.perf_counter()
         sent = []
@@ -94,8 +96,10 @@ class Crowd(FastHttpUser):
 
         A call's next fact waits for the one before, at its own cost.
         """
+        asked = time.perf_counter()
         if before is not None:
             before.join()
+        waited_s = time.perf_counter() - asked
         uniqueid = f"{self.run_name}.{fact.call}"
         key = f"{uniqueid}/{fact.kind}"
         self.ledger.intend(key, step=fact.step)
@@ -109,6 +113,7 @@ class Crowd(FastHttpUser):
             "occurred_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "data": fact.data,
         }
+        self.own_s.append(time.perf_counter() - intended - waited_s)
         with self.client.post(
             "/api/v1/calls/facts", data=json.dumps({"facts": [body]}),
             headers={"Content-Type": "application/json"}, catch_response=True,
@@ -131,14 +136,13 @@ class Crowd(FastHttpUser):
         summary = {
             "when": datetime.now(UTC).isoformat(timespec="seconds"),
             "machine": f"{platform.machine()} {platform.system()} {platform.release()}",
-            "options": {
-                k: getattr(self.given, k) for k in ("seed", "calls_per_s", "seconds", "factor")
-            },
+            "options": {k: getattr(self.given, k) for k in OPTIONS},
             "took_s": round(took_s, 3),
             "facts": len(self.late_s),
             "acknowledged": len(self.latencies_s),
             "errors": {k: n for k, n in self.errors.items() if n},
             "latency_ms": quantiles_ms(self.latencies_s),
+            "generators_own_ms": quantiles_ms(self.own_s),
             "late_starts": late,
             "late_ms_max": round(max(self.late_s, default=0.0) * 1000, 1),
             "valid": valid,

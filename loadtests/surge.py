@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 QUEUES = ("avfall", "trafik", "miljo", "bygg", "parkering", "fritid", "ovrigt")
 NUMBERS = 4_000  # 0700000000 to 0700003999, set aside for fiction
 AGENTS = 40
+WHOLE = ("offered", "queued", "answered", "held", "resumed", "ended")
 
 
 @dataclass(frozen=True)
 class Surge:
     """The shape: `calls_per_s`, times `factor` at its height, reached at a third and then fading.
 
-    Whoever gives up calls again with `redial`; 30 to 70 % do so in a crisis.
+    Whoever gives up calls again with `redial`; 30 to 70 % do so in a crisis. With `whole` every
+    call is answered and has the six facts of `WHOLE`: so many times `calls_per_s` come in.
     """
 
     calls_per_s: float
@@ -32,6 +34,7 @@ class Surge:
     patience_s: float = 1.5
     talk_s: float = 1.0
     answered: float = 0.6
+    whole: bool = False
 
     def rate(self, at_s: float) -> float:
         """Calls a second that come in at a time."""
@@ -94,6 +97,9 @@ def _call(  # noqa: PLR0913 -- one call of the crowd, with what the crowd shares
     again: list[tuple[float, int]],
 ) -> None:
     queue = dice.choice(QUEUES)
+    if surge.whole:
+        _whole_call(dice, surge, at_s, call, number, waiting)
+        return
     wait_s = dice.expovariate(1 / surge.patience_s)
     data: dict[str, Any] = {"caller": f"070000{number:04d}", "place": 1}
     heappush(waiting, Planned(at_s, call, 1, "queued", queue, None, data))
@@ -109,3 +115,21 @@ def _call(  # noqa: PLR0913 -- one call of the crowd, with what the crowd shares
     heappush(waiting, Planned(at_s + wait_s, call, 2, "abandoned", queue, None, left))
     if dice.random() < surge.redial:
         heappush(again, (at_s + wait_s + dice.expovariate(1.0), number))
+
+
+def _whole_call(  # noqa: PLR0913 -- as above
+    dice: random.Random, surge: Surge, at_s: float, call: int, number: int, waiting: list[Planned]
+) -> None:
+    """Six facts, each some time after the one before."""
+    queue, agent = dice.choice(QUEUES), f"Agent {dice.randrange(AGENTS)}"
+    caller = f"070000{number:04d}"
+    data: dict[str, dict[str, Any]] = {
+        "offered": {"channel": "phone", "caller": caller},
+        "queued": {"caller": caller, "place": 1},
+        "ended": {"by": "caller"},
+    }
+    for step, kind in enumerate(WHOLE, 1):
+        member = None if kind in {"offered", "queued"} else agent
+        what = data.get(kind, {})
+        heappush(waiting, Planned(at_s, call, step, kind, queue, member, what))
+        at_s += dice.expovariate(1 / surge.talk_s)
