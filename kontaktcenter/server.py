@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from core.errors import Unavailable
-from kontaktcenter import demo_mark, log_parts, process_log, wiring
+from kontaktcenter import collecting, demo_mark, log_parts, process_log, wiring
 from kontaktcenter.config import ConfigError
 from kontaktcenter.edge import Exit
 from kontaktcenter.secret_file import read_secret
@@ -75,6 +75,7 @@ async def _serve(config: Config) -> int:
 
 
 def _announce(house: House, listener: socket.socket) -> None:
+    collecting.settle()
     config = house.config
     say(_("The board: {address}").format(address=address_of(config.host, listener)))
     say(_("The data folder: {folder}").format(folder=config.data))
