@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from itertools import cycle
+from pathlib import Path
 
 import pytest
+from kafka_kinds import CLIENTS, KAFKA_KINDS, kafka_settings
 from log_world import (
     SECRET,
     Ticks,
@@ -23,17 +26,30 @@ from log_world import (
 from core.commit import Accepted, Duplicate, StaleVerdict, Verdict, judged
 from core.errors import Refused, Unavailable
 from core.eventlog.blocking import BlockingNode
+from core.eventlog.kafka_log.admin import ensure_topics
 from core.eventlog.memory_log import MemoryStore
 from core.eventlog.node import Node, NodeSettings
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 A = "call/x/1.1"
 
 
-def on(store: MemoryStore, folder: Path) -> NodeSettings:
-    return NodeSettings("memory:", folder, Ticks(), secret=SECRET, store=store)
+On = Callable[[Path], NodeSettings]
+
+
+@pytest.fixture(params=["memory", *KAFKA_KINDS, pytest.param("both", marks=pytest.mark.kafka)])
+def on(request: pytest.FixtureRequest) -> On:
+    """The settings of one more node on the log of the test, with its index in a folder."""
+    if request.param == "memory":
+        store = MemoryStore()
+        return lambda folder: NodeSettings("memory:", folder, Ticks(), secret=SECRET, store=store)
+    ensure_topics(kafka_settings(request, CLIENTS[0]), {"calls": 1})
+    clients = cycle(CLIENTS if request.param == "both" else [request.param])
+
+    def on_kafka(folder: Path) -> NodeSettings:
+        kafka = kafka_settings(request, next(clients))
+        return NodeSettings(str(kafka.address), folder, Ticks(), secret=SECRET, kafka=kafka)
+
+    return on_kafka
 
 
 async def caught_up(*nodes: Node) -> None:
@@ -50,9 +66,10 @@ async def caught_up(*nodes: Node) -> None:
 
 # --- several nodes --------------------------------------------------------------------------------
 @story
-async def test_two_nodes_that_race_end_with_equal_digests_and_indexes(tmp_path: Path) -> None:
-    store = MemoryStore()
-    async with opened(on(store, tmp_path / "a")) as a, opened(on(store, tmp_path / "b")) as b:
+async def test_two_nodes_that_race_end_with_equal_digests_and_indexes(
+    on: On, tmp_path: Path
+) -> None:
+    async with opened(on(tmp_path / "a")) as a, opened(on(tmp_path / "b")) as b:
 
         async def race(node: Node, seed: int) -> list[Verdict]:
             dice = random.Random(seed)
@@ -72,15 +89,14 @@ async def test_two_nodes_that_race_end_with_equal_digests_and_indexes(tmp_path: 
         assert kinds == {Accepted, StaleVerdict}, "the race was none"
         accepted = [v.position for v in outcomes if isinstance(v, Accepted)]
         assert len(set(accepted)) == len(accepted)
-    async with opened(on(store, tmp_path / "c")) as c:
+    async with opened(on(tmp_path / "c")) as c:
         assert c.digests() == a.digests()
         assert rows(c) == rows(a)
 
 
 @story
-async def test_one_id_at_two_nodes_has_one_effect_and_one_answer(tmp_path: Path) -> None:
-    store = MemoryStore()
-    async with opened(on(store, tmp_path / "a")) as a, opened(on(store, tmp_path / "b")) as b:
+async def test_one_id_at_two_nodes_has_one_effect_and_one_answer(on: On, tmp_path: Path) -> None:
+    async with opened(on(tmp_path / "a")) as a, opened(on(tmp_path / "b")) as b:
         drafts = [queued(n) for n in range(50)]
         first, second = await asyncio.gather(
             asyncio.gather(*(a.propose(d) for d in drafts)),
@@ -95,9 +111,10 @@ async def test_one_id_at_two_nodes_has_one_effect_and_one_answer(tmp_path: Path)
 
 
 @story
-async def test_a_node_sees_what_another_recorded_and_opens_what_it_sealed(tmp_path: Path) -> None:
-    store = MemoryStore()
-    async with opened(on(store, tmp_path / "a")) as a, opened(on(store, tmp_path / "b")) as b:
+async def test_a_node_sees_what_another_recorded_and_opens_what_it_sealed(
+    on: On, tmp_path: Path
+) -> None:
+    async with opened(on(tmp_path / "a")) as a, opened(on(tmp_path / "b")) as b:
         await a.propose(queued(1))
         await caught_up(a, b)
         (here,), (there,) = a.load(A), b.load(A)
