@@ -315,6 +315,9 @@ class Queues(BaseModel):
     island: Island | None = Field(
         default=None, description="where this node is cut off from the log, or was until just now"
     )
+    reviews: int | None = Field(
+        default=None, description="review items that wait, those about cases apart"
+    )
 
 
 class Statistics(BaseModel):

@@ -99,6 +99,7 @@ class Page:
             "series": [self._point(point) for point in self._now["table"]],
             "position": self._now["position"],
             "island": self._island(),
+            "reviews": self._reviews(),
         }
 
     def _row(self, group: Mapping[str, Any]) -> dict[str, object]:
@@ -159,6 +160,15 @@ class Page:
         text = self._t["island" if island["cut_off"] else "island-back"]
         return text.format(
             since=self._f.clock_of(island["since"]), kept=self._f.whole(island["kept"])
+        )
+
+    def _reviews(self) -> str:
+        """In words what waits for somebody to look at it; empty where nothing does."""
+        count = self._now.get("reviews")
+        if not count:
+            return ""
+        return self._t["reviews-one" if count == 1 else "reviews"].format(
+            count=self._f.whole(count)
         )
 
     def _summary(self) -> str:

@@ -10,13 +10,13 @@ from starlette.requests import Request  # noqa: TC002 -- FastAPI reads annotatio
 from starlette.responses import Response
 
 from core.access import Deed
-from core.errors import KontaktcenterError, Unavailable
+from core.errors import KontaktcenterError
 from core.limits import STALE_AFTER_S
 from core.vocabulary import CASES_PREFIX
-from projections.review_queries import waiting
 from webdesk import answers, island, log_health
 from webdesk.gate import Gate
 from webdesk.metrics import CONTENT_TYPE
+from webdesk.reviews import waiting_now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +58,7 @@ def router(services: Services, feed: LiveFeed, metrics: Metrics) -> APIRouter:
         parked = sum((await asyncio.to_thread(services.figures.parked)).values())
         lag = await asyncio.to_thread(feed.lag)
         metrics.behind(None if services.lags is None else services.lags.now())
-        metrics.to_review(await _waiting(services))
+        metrics.to_review(await waiting_now(services))
         text = metrics.exposition(
             state, lag=lag, parked=parked, clients=feed.clients, receipts=services.receipts
         )
@@ -105,18 +105,10 @@ async def _readiness(services: Services, feed: LiveFeed) -> dict[str, Any]:
         "lag": lag,
         "age_s": age_s,
         "log": None if lags is None else log_health.told(lags),
-        "reviews": await _waiting(services),
+        "reviews": await waiting_now(services),
         "island": island.told(services.node.island),
         "degraded": degraded,
     }
-
-
-async def _waiting(services: Services) -> int | None:
-    """How many review items wait, cases' apart; None where the read model cannot be asked."""
-    try:
-        return await asyncio.to_thread(waiting, services.read_models)
-    except Unavailable:
-        return None
 
 
 def _open(positions: Mapping[str, int]) -> dict[str, int]:

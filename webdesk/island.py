@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from core.vocabulary import CASES_PREFIX
+
 if TYPE_CHECKING:
     from webdesk.services import IslandState
 
@@ -32,7 +34,9 @@ def degraded(island: IslandState | None) -> list[dict[str, str]]:
         if notice.cut_off
         else "the log is back, and what was kept is on its way"
     )
-    shards = ", ".join(notice.shards) or "keys"
+    # A book of cases is never named to everybody (R53).
+    named = ("cases" if name.startswith(CASES_PREFIX) else name for name in notice.shards)
+    shards = ", ".join(dict.fromkeys(named)) or "keys"
     since = notice.since.isoformat(timespec="seconds")
     detail = f"{state} ({shards}; since {since}, {notice.kept} kept)"
     return [*found, {"part": "island", "detail": detail}]

@@ -21,6 +21,7 @@ import structlog
 from core.limits import STALE_AFTER_S, STREAM_CLIENTS_MAX
 from core.vocabulary import CALLS, CENTRE
 from webdesk import island
+from webdesk.reviews import waiting_now
 from webdesk.situation import situation
 
 if TYPE_CHECKING:
@@ -148,10 +149,12 @@ class LiveFeed:
                 self._samples.append((asked_at, _of_calls(self._services.node.judged())))
             now = self._services.clock()
             figures = await asyncio.to_thread(self._services.figures.queues, now)
+            reviews = await waiting_now(self._services)
             self._worked_at = perf_counter()
             self._cost_s = self._worked_at - asked_at
             state = situation(figures, self._services.target, age_s=self._age_s(figures["as_of"]))
             state["island"] = island.told(self._services.node.island)
+            state["reviews"] = reviews
             self._publish(state)
             assert self._latest is not None
             return self._latest

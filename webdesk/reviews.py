@@ -16,10 +16,11 @@ from starlette.requests import Request  # noqa: TC002 -- FastAPI reads annotatio
 from starlette.responses import Response  # noqa: TC002 -- FastAPI reads annotations
 
 from core.access import Deed, NoSuchCase
+from core.errors import Unavailable
 from core.limits import NAME_CHARS_MAX, TEXT_CHARS_MAX
 from core.personal import PROTECTED, Personal
 from core.reviews import CloseCaseReview, CloseReview, ReviewUnknown
-from projections.review_queries import STATES, ReviewsQuery, review_of, reviews_of
+from projections.review_queries import STATES, ReviewsQuery, review_of, reviews_of, waiting
 from webdesk import answers
 from webdesk.desk import documented
 from webdesk.even_time import hold
@@ -120,6 +121,14 @@ class ReviewsDesk:
         """None for what is not about cases. Raises: as `Gate.require`."""
         seen = self._desk.gate.sight(request, deed)
         return seen if deed is Deed.REVIEW_CASES else None
+
+
+async def waiting_now(services: Services) -> int | None:
+    """How many items wait, those about cases apart; None where that cannot be asked now."""
+    try:
+        return await asyncio.to_thread(waiting, services.read_models)
+    except Unavailable:
+        return None
 
 
 def command_of(

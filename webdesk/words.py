@@ -44,6 +44,8 @@ def script_texts(catalogue: gettext.NullTranslations, language: str) -> dict[str
         "island-back": _(
             "The log is back. {kept} notes from the time without it are on their way."
         ),
+        "reviews": _("{count} facts to review"),
+        "reviews-one": _("one fact to review"),
         "stale": _("Old figures, {seconds} s"),
         "long_wait": _("Long wait"),
         "far_below": _("Far below"),

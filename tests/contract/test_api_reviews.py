@@ -149,6 +149,8 @@ async def test_what_anybody_may_know_is_how_many_wait_that_are_not_about_cases(
     await planted(house)
     models = house.app.state.feed._services.read_models
     assert waiting(models) == 1
+    assert (await house.as_(LEAD).get("/api/v1/queues")).json()["reviews"] == 1
+    assert "en uppgift att granska" in (await house.as_(LEAD).get("/?lang=sv")).text
     assert len(reviews_of(models, ReviewsQuery())["reviews"]) == 1
 
 

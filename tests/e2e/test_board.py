@@ -264,12 +264,15 @@ def test_a_paused_board_stands_still_until_it_goes_on(browser: Browser, server: 
         server.fact("abandoned", "40.1", "miljo", data={"wait_s": 2})
 
 
-def test_only_the_summary_is_announced(browser: Browser, server: Server) -> None:
+def test_only_the_summary_and_a_node_that_is_cut_off_are_announced(
+    browser: Browser, server: Server
+) -> None:
     with watched(browser, server) as board:
         live = board.page.locator("[aria-live], [role=status], [role=alert]")
-        assert live.count() == 1
-        assert live.get_attribute("id") == "summary"
-        assert live.get_attribute("aria-live") == "polite"
+        ids = [live.nth(n).get_attribute("id") for n in range(live.count())]
+        assert sorted(map(str, ids)) == ["island", "summary"]
+        assert board.page.locator("#island").is_hidden()
+        assert board.page.locator("#summary").get_attribute("aria-live") == "polite"
 
 
 def test_without_a_script_the_page_has_its_figures(browser: Browser, server: Server) -> None:

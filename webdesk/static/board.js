@@ -175,6 +175,12 @@
       since: f.clock(island.since), kept: f.whole(island.kept) }) : "");
   }
 
+  function renderReviews(count) {
+    document.getElementById("reviews-box").hidden = !count;
+    set(document.getElementById("reviews"), count
+      ? f.fill(count === 1 ? texts.reviewsOne : texts.reviews, { count: f.whole(count) }) : "");
+  }
+
   function summarise(text, atOnce) {
     const now = performance.now();
     if (!atOnce && now - summarised < SUMMARY_EVERY_MS) return;
@@ -189,6 +195,7 @@
     renderAgents(state.agents);
     renderSeries(state);
     renderIsland(state.island ?? null);
+    renderReviews(state.reviews ?? 0);
     document.getElementById("at").dateTime = state.at;
     set(document.getElementById("position"), state.position);
     summarise(summaryOf(state), false);
