@@ -164,7 +164,7 @@ def blocking(contender: Blocking, setting: Setting, pids: Iterable[int]) -> Resu
         contender.commit(one)
         times.append(time.perf_counter() - started)
     found = _serial(times)
-    many = int(contender.commits * setting.scale)
+    many = max(64, int(contender.commits * setting.scale))
     for callers in (8, 64):
         shares = [made.some(many // callers) for _ in range(callers)]
         run = partial(_threads, contender, shares)
@@ -210,7 +210,7 @@ async def _looping(contender: Looping, setting: Setting, pids: Iterable[int]) ->
             await contender.commit(one)
             times.append(time.perf_counter() - started)
         found = _serial(times)
-        many = int(contender.commits * setting.scale)
+        many = max(64, int(contender.commits * setting.scale))
         for callers in (8, 64):
             shares = [made.some(many // callers) for _ in range(callers)]
             run = _coroutines(contender, shares)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from loadtests.ledger import Ledger, Told, read_ledger
-from loadtests.surge import Surge, planned
+from loadtests.surge import WHOLE, Surge, planned
 from loadtests.verify import differences, main, read_export
 
 if TYPE_CHECKING:
@@ -158,3 +158,13 @@ def test_the_verdict_is_read_from_files_and_told_by_the_exit_code(
     assert main([str(tmp_path / "ledger"), str(export), "other"]) == 1
     assert "FAIL elsewhere" in capsys.readouterr().out
     assert main([]) == 2
+
+
+def test_a_surge_of_whole_calls_sends_six_facts_of_each_in_their_order() -> None:
+    facts = list(planned(Surge(calls_per_s=50, seconds=4, whole=True), seed=3))
+    assert facts == sorted(facts, key=lambda fact: fact.at_s)
+    by_call: dict[int, list[str]] = {}
+    for fact in facts:
+        by_call.setdefault(fact.call, []).append(fact.kind)
+    assert {tuple(kinds) for kinds in by_call.values()} == {WHOLE}
+    assert 150 < len(by_call) < 250
