@@ -69,3 +69,22 @@ def _retired(result: Mapping[str, Any]) -> None:
     say(_("Destroy its data folder, with its backups: it holds keys of persons."))
     for number in result["completed"]:
         say(_("The erasure {number} is complete now.").format(number=number))
+
+
+@app.command(
+    "refill-keys",
+    help=_(
+        "Fill the topic of keys from this node's copy, after it was deleted. Stop the node first."
+    ),
+)
+def refill_keys(data: Data = None, config: File = None, as_json: Json = False) -> int:
+    """Write what the topic of keys lacks; on each node, one after another."""
+    from kontaktcenter.commands import refilling  # noqa: PLC0415 -- `--help` starts without it
+
+    return answer(refilling.refill_keys(configured(data, config)), as_json, _refilled)
+
+
+def _refilled(result: Mapping[str, Any]) -> None:
+    said = _("Keys: {live} written, {destroyed} destroyed ones noted as such.")
+    say(said.format(live=result["live"], destroyed=result["destroyed"]))
+    say(_("Do the same on every other node, then start them all."))

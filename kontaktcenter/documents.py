@@ -114,7 +114,8 @@ def protocol(found: Mapping[str, Any]) -> Document:
     }
     names = (
         "number", "authority", "rule", "reference", "purpose", "registrar", "decided_at",
-        "carried_out_at", "complete", "cases", "callers", "keys", "attachments", "position", "again",
+        "carried_out_at", "complete", "cases", "callers", "keys", "attachments", "position",
+        "again",
     )  # fmt: skip
     facts = [(said[name], str(shown[name])) for name in names if shown[name] is not None]
     subjects = Table(said["subjects"], [said["subject"]], [[s] for s in found["subjects"]])

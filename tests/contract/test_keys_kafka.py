@@ -17,7 +17,8 @@ from keys_world import (
 )
 from log_world import SECRET, T0
 
-from core.errors import Corrupt, Unavailable
+from core.errors import Corrupt, Refused, Unavailable
+from core.eventlog.kafka_log.keys_refill import refill
 from core.eventlog.keyring import Keyring
 
 if TYPE_CHECKING:
@@ -210,6 +211,42 @@ def test_a_topic_that_was_made_again_stops_the_keys(
         with pytest.raises(Corrupt, match="made again"):
             book.wrapped(f"{B}/0")
         assert book.of_subjects([A]) == {A: (f"{A}/1", b"one")}
+
+
+def test_a_topic_that_was_deleted_is_filled_from_the_copies_of_all_nodes(
+    kafka_broker: SharedBroker, kafka_prefix: str, tmp_path: Path
+) -> None:
+    """One node was away when the last key was made, and the other has not heard of an erasure."""
+    where = keys_settings(kafka_broker.servers, kafka_prefix)
+    with keys_of(where, tmp_path / "a") as a, keys_of(where, tmp_path / "b") as b:
+        a.add([(f"{A}/1", b"one"), (f"{B}/1", b"two")])
+        assert b.wrapped(f"{B}/1") == b"two"
+    with keys_of(where, tmp_path / "a") as a:
+        a.add_kept([("caller/c/1", b"kept")])
+        a.add([("caller/d/1", b"only a has it")])
+        a.erase({A: T0}, 4)
+    with pytest.raises(Refused, match="on a node that has one"):
+        refill(where, tmp_path / "nobody")
+    kafka_broker.delete_topics(kafka_prefix)
+    until(lambda: kafka_broker.topics(kafka_prefix) == [], "it is gone")
+    with pytest.raises(Refused, match="log create"):
+        refill(where, tmp_path / "a")
+    with keys_of(where, tmp_path / "c") as c:  # makes it
+        c.add([("caller/e/1", b"new")])
+    assert refill(where, tmp_path / "b") == (2, 0)
+    assert refill(where, tmp_path / "a") == (1, 0)
+    assert refill(where, tmp_path / "a") == (0, 0)
+    with keys_of(where, tmp_path / "a") as a, keys_of(where, tmp_path / "b") as b:
+        for book in (a, b):
+            until(lambda book=book: book.wrapped(f"{A}/1") is None, "erased stays erased")  # type: ignore[misc]
+            assert book.wrapped(f"{B}/1") == b"two"
+            assert book.wrapped("caller/d/1") == b"only a has it"
+            assert book.wrapped("caller/e/1") == b"new"
+        assert a.send_kept() == 1
+        assert b.wrapped("caller/c/1") == b"kept"
+        assert a.erased_upto() == 4
+    last = dict(records_of(kafka_broker.servers, f"{kafka_prefix}.keys"))
+    assert last[f"{A}/1"] is None
 
 
 def test_a_topic_that_forgets_keys_is_not_written_to(

@@ -1,4 +1,4 @@
-"""`node list` and `node retire` as commands: who has the log, and whom nobody waits for any more."""
+"""`node list`, `retire`, `refill-keys`: who has the log, and whom nobody waits for any more."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def test_a_log_on_one_machine_has_no_other_nodes(tmp_path: Path) -> None:
     with_accounts(tmp_path, {"adam": ("administrator",)})
     assert kc_json(tmp_path, "node", "list") == {"here": None, "nodes": []}
     assert "this machine alone" in kc(tmp_path, "node", "list").stdout
+    assert "not on Kafka" in kc(tmp_path, "node", "refill-keys", code=1).stderr
     assert "no node nosuch" in kc(tmp_path, "node", "retire", "nosuch", code=1).stderr
 
 
@@ -54,3 +55,6 @@ def test_nodes_are_listed_and_one_that_is_gone_is_retired(
     assert norr["reason"] == "Skrotad"
     assert "retired" in kc(homes["soder"], "node", "list").stdout
     kc(homes["soder"], "node", "retire", norr["node"][:8])  # once more is no mistake
+    told = kc_json(homes["norr"], "node", "refill-keys")
+    assert told == {"ok": True, "live": 0, "destroyed": 0}
+    assert "every other node" in kc(homes["norr"], "node", "refill-keys").stdout

@@ -175,9 +175,12 @@ class KafkaKeys:
 
     def send_kept(self) -> int:
         """Write what waits, and let it wait no longer. Raises: Unavailable, Corrupt."""
-        kept = self._kept.all_keys()
-        there = self._replica.rows([entry.id for entry in kept])
-        waiting = [entry for entry in kept if there[entry.id].wrapped is not None]
+        with self._changing:  # `add_kept` may have done half of its work, now or before a kill
+            kept = self._kept.all_keys()
+            there = self._replica.rows([entry.id for entry in kept])
+        waiting = [
+            entry for entry in kept if entry.id not in there or there[entry.id].wrapped is not None
+        ]
         if waiting:
             self._following.meet()
             self._publish(waiting)
@@ -273,6 +276,6 @@ class KafkaKeys:
 def _lost(key_id: str, topic: str) -> Corrupt:
     msg = (
         f"{lost(key_id).message.partition(' is not ')[0]} is not in the topic {topic}, and was not "
-        "erased there: fill it from a node that has it (docs/operating/keys.md)"
+        "erased there: fill it from a node that has it, kontaktcenter node refill-keys"
     )
     return Corrupt(msg, key=key_id)

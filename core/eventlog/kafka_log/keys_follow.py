@@ -164,7 +164,7 @@ class Following:
         if facts.partitions != 1:
             msg = f"the topic {name} has {facts.partitions} partitions, and one is right"
             raise Unavailable(msg, neighbour="kafka")
-        after = self._replica.next_offset() if ours else 0
+        after = self._replica.next_offset() if ours else facts.begins
         if facts.begins > after:
             raise Corrupt(_gone(name, f"begins at {facts.begins}, with records removed, and"))
         if facts.ends < after:
@@ -173,7 +173,7 @@ class Following:
         check_settings(name, configs)
         self.compaction_s = compaction_s(configs)
         if ours is None:
-            self._replica.begin(facts.identity)
+            self._replica.begin(facts.identity, facts.begins)
         return facts.ends
 
     def _made(self) -> Facts:
@@ -208,6 +208,6 @@ def still_there(reader: Reader, offsets: Sequence[int], end: int) -> set[int]:
 def _gone(name: str, what: str) -> str:
     return (
         f"the topic {name} {what} no longer is the one that this node has read: nothing is taken "
-        "from it or written to it. Put back the right one, or fill this one from the nodes' copies "
-        "(docs/operating/keys.md)"
+        "from it or written to it. Put back the right one, or fill this one from the nodes' "
+        "copies: kontaktcenter node refill-keys (docs/operating/keys.md)"
     )

@@ -97,13 +97,13 @@ class Replica(SqliteKeys):
         rows = self._run("SELECT identity FROM topic", [])
         return str(rows[0][0]) if rows else None
 
-    def begin(self, identity: str) -> None:
-        """Be a copy of this topic, from its beginning."""
+    def begin(self, identity: str, at: int = 0) -> None:
+        """Be a copy of this topic, to be read from its beginning, which is at that offset."""
         with self._changing() as conn:
             conn.execute("DELETE FROM topic")
             conn.execute("DELETE FROM seen")
             conn.execute("INSERT INTO topic VALUES (?, 0)", (identity,))
-            conn.execute("DELETE FROM progress WHERE name = ?", (_NEXT,))
+            conn.execute("INSERT OR REPLACE INTO progress VALUES (?, ?)", (_NEXT, at))
 
     def next_offset(self) -> int:
         """The offset from which on the topic was not read."""
