@@ -151,10 +151,8 @@ async def read(
 ) -> tuple[dict[str, dict[str, object]], Erasures]:
     """Copy nothing; what erasures the centre's book of `source` decided, for its keys.
 
-    Raises: NotFound, InUse, Refused (a wrong city secret), Corrupt, Unavailable.
+    Raises: Refused (a wrong city secret), Corrupt, Unavailable.
     """
-    if source.file is not None and not source.file.is_file():
-        raise NotFound(_("there is no log {file}").format(file=source.file))
     erasures = Erasures()
     async with _side(source) as side:
         found = await side.store()

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
-from core.errors import Refused
+from core.errors import NotFound, Refused
 from core.eventlog.sqlite_log import SqliteStore
 from kontaktcenter import key_copy, log_copy
+from kontaktcenter.key_copy import Erasures
 from kontaktcenter.terminal import Terminal
 from kontaktcenter.words import _
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kontaktcenter.config import Config
-    from kontaktcenter.key_copy import Erasures
     from kontaktcenter.log_copy import Place
 
 WITH: Final = "with"
@@ -32,11 +32,7 @@ def copy(config: Config, source: str, target: str, keys: str) -> dict[str, Any]:
         raise Refused(said.format(keys=keys))
     one, other = log_copy.place(config, source), log_copy.place(config, target)
     with Terminal() as terminal:
-        shards, erasures = asyncio.run(
-            log_copy.copy(config, one, other, terminal.progress)
-            if keys != ONLY
-            else log_copy.read(config, one, terminal.progress)
-        )
+        shards, erasures = asyncio.run(_records(config, one, other, keys, terminal))
         result: dict[str, Any] = {"ok": True, "shards": shards, "keys": None}
         if keys != WITHOUT:
             with _alone(one):
@@ -44,10 +40,21 @@ def copy(config: Config, source: str, target: str, keys: str) -> dict[str, Any]:
     return result
 
 
+async def _records(
+    config: Config, source: Place, target: Place, keys: str, terminal: Terminal
+) -> tuple[dict[str, dict[str, object]], Erasures]:
+    """The records, or what of them the keys need: those in a file have it with them."""
+    if keys != ONLY:
+        return await log_copy.copy(config, source, target, terminal.progress)
+    if source.file is not None:
+        return {}, Erasures()
+    return await log_copy.read(config, source, terminal.progress)
+
+
 @contextlib.contextmanager
 def _alone(source: Place) -> Iterator[None]:
     """A file of keys is read while no node changes it. Raises: InUse."""
-    if source.file is None:
+    if source.file is None or not source.file.is_file():  # keys are kept apart from their log
         yield
         return
     store = SqliteStore(source.file)
@@ -65,6 +72,9 @@ def _keys(config: Config, source: Place, target: Place, erasures: Erasures) -> d
         found = key_copy.of_topic(source.kafka, erasures, room)
     else:
         assert source.keys_file is not None
+        if not source.keys_file.is_file():
+            said = _("there is no file of keys {file}: say --keys without, if they are elsewhere")
+            raise NotFound(said.format(file=source.keys_file))
         found = key_copy.of_file(source.keys_file)
     if target.kafka is not None:
         key_copy.into_topic(found, target.kafka, room)

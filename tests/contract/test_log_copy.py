@@ -282,7 +282,38 @@ def test_a_backup_is_the_log_in_one_folder_and_the_keys_in_another(
     assert sorted(p.name for p in log.parent.glob("*.db")) == ["log.db"]
     assert sorted(p.name for p in keys.parent.glob("*.db")) == ["keys.db"]
     assert only["shards"] == {}
+    again = f"{kafka}.again"
+    copy(config_of(tmp_path), f"sqlite:{log}", again, "without")
+    restored = copy(config_of(tmp_path), f"sqlite:{keys}", again, "only")
+    assert on_kafka(again) == in_file(source)
+    assert restored["keys"] == only["keys"]
+    with pytest.raises(NotFound, match="--keys without"):
+        copy(config_of(tmp_path), f"sqlite:{log}", again, "with")
     assert not list(tmp_path.rglob(".keys-*"))
+
+
+def test_a_second_cluster_is_a_copy_that_goes_on(kafka: str, tmp_path: Path) -> None:
+    source = tmp_path / "a" / "log.db"
+    log_in_file(source, records=30)
+    copy(config_of(tmp_path), f"sqlite:{source}", kafka, "with")
+    first = copy(config_of(tmp_path), kafka, f"{kafka}.second", "with")
+    more = asyncio.run(grown(kafka))
+    second = copy(config_of(tmp_path), kafka, f"{kafka}.second", "with")
+
+    assert first["keys"] == second["keys"] == {"live": 21, "destroyed": 3}
+    assert second["shards"]["calls/0"]["records"] == more + 1
+    assert on_kafka(f"{kafka}.second") == on_kafka(kafka)
+
+
+async def grown(address: str) -> int:
+    """One more record; its offset."""
+    from core.eventlog.kafka_log.store import KafkaStore
+
+    store = KafkaStore(settings_of(address))
+    try:
+        return await (await store.open_shard("calls", 0)).append(b"{}")
+    finally:
+        await store.close()
 
 
 def test_a_copy_from_the_command_line_says_what_it_did(
