@@ -11,7 +11,7 @@ import msgspec
 
 from core.cases import CaseProtected, CaseRegistered
 from core.commit import Answer, Kept
-from core.errors import Refused, Unavailable
+from core.errors import KontaktcenterError, Refused, Unavailable
 from core.eventlog.codec import personal_fields, seal_event, subjects_of
 from core.eventlog.envelope import (
     Claim,
@@ -53,6 +53,8 @@ class Proposing:
         self.island: Island | None = None
         self._settings, self._secret, self._keyring = settings, secret, keyring
         self._books = books
+        self._wanted: set[str] = set()  # subjects whose keys somebody waits for
+        self._ensuring: asyncio.Task[None] | None = None
 
     async def one(self, draft: Draft) -> Answer:
         """As `many`, of one draft; the short way where its events need no keys and close none."""
@@ -143,6 +145,24 @@ class Proposing:
         return False
 
     async def _ensure(self, subjects: set[str]) -> None:
+        """Have keys; all who ask meanwhile are served together, next."""
+        self._wanted |= subjects
+        while self._keyring.missing(subjects):
+            if self._ensuring is None:
+                self._ensuring = asyncio.ensure_future(self._ensure_wanted())
+            try:
+                await asyncio.shield(self._ensuring)
+            except KontaktcenterError:  # of somebody else's subject, it may be
+                await self._have(subjects)
+
+    async def _ensure_wanted(self) -> None:
+        wanted, self._wanted = self._wanted, set()
+        try:
+            await self._have(wanted)
+        finally:
+            self._ensuring = None
+
+    async def _have(self, subjects: set[str]) -> None:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self._keyring.ensure, subjects)
 

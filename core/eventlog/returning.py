@@ -22,6 +22,7 @@ from core.eventlog.envelope import (
     decode_commit,
     encode_commit,
 )
+from core.eventlog.flights import unforeseen
 from core.eventlog.protecting import close_again
 from core.eventlog.resealing import Place, seal_again
 from core.eventlog.telling import same_commit
@@ -110,8 +111,8 @@ class Returning:
                 await self.pay()
             except Unavailable:
                 await asyncio.sleep(_AGAIN_S)
-            except KontaktcenterError as e:
-                self._island.fault = e.message
+            except Exception as e:  # noqa: BLE001 -- the edge of a task: somebody must hear of it
+                self._island.fault = str(e if isinstance(e, KontaktcenterError) else unforeseen(e))
                 return
             await asyncio.sleep(_BREATH_S)
 
@@ -145,8 +146,8 @@ class Returning:
             except Unavailable as e:
                 elsewhere = e.details.get("neighbour") != "log"
                 await asyncio.sleep(_AGAIN_S if elsewhere else LOG_RETRY_S)
-            except KontaktcenterError as e:  # the shard has stopped, or this journal is damaged
-                self._island.fault = e.message
+            except Exception as e:  # noqa: BLE001 -- the edge of a task: a stopped shard, a damaged journal
+                self._island.fault = str(e if isinstance(e, KontaktcenterError) else unforeseen(e))
                 return
             self._island.settle()  # its end may be a row of this very lane
 
