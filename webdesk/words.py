@@ -37,15 +37,7 @@ def script_texts(catalogue: gettext.NullTranslations, language: str) -> dict[str
         "pause": _("Pause"),
         "resume": _("Go on"),
         "ago": _("{seconds} s ago"),
-        "island": _(
-            "Cut off from the log since {since}. {kept} notes are kept on this node and are sent "
-            "when the log is back."
-        ),
-        "island-back": _(
-            "The log is back. {kept} notes from the time without it are on their way."
-        ),
-        "reviews": _("{count} facts to review"),
-        "reviews-one": _("one fact to review"),
+        **_notices(catalogue),
         "stale": _("Old figures, {seconds} s"),
         "long_wait": _("Long wait"),
         "far_below": _("Far below"),
@@ -102,6 +94,22 @@ def formulas(catalogue: gettext.NullTranslations, within_s: str) -> dict[str, st
         "agents": _(
             "Agents who can take a call in this group / calls of this group that are being talked."
         ),
+    }
+
+
+def _notices(catalogue: gettext.NullTranslations) -> dict[str, str]:
+    """What the node itself has to tell."""
+    _ = catalogue.gettext
+    return {
+        "island": _(
+            "Cut off from the log since {since}. {kept} notes are kept on this node and are sent "
+            "when the log is back."
+        ),
+        "island-back": _(
+            "The log is back. {kept} notes from the time without it are on their way."
+        ),
+        "reviews": _("{count} facts to review"),
+        "reviews-one": _("one fact to review"),
     }
 
 

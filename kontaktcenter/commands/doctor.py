@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from core.errors import Corrupt, Unavailable
 from core.eventlog.attachments import AttachmentGone
-from core.limits import MIB
+from core.limits import LAG_TOLD_S, MIB
 from kontaktcenter import local_socket
+from kontaktcenter.commands import doctor_island
 from kontaktcenter.commands.check import FAIL, OK, WARN, Check
 from kontaktcenter.config import foreign
 from kontaktcenter.config_keys import TRIAL
@@ -26,10 +27,12 @@ from kontaktcenter.erased_everywhere import waits_for
 from kontaktcenter.out import Silent
 from kontaktcenter.wiring import House, log_path, real_clock
 from kontaktcenter.words import _, plural
+from projections.review_queries import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from core.eventlog.lag import ShardLag
     from kontaktcenter.config import Config
     from kontaktcenter.out import Out
 
@@ -168,23 +171,49 @@ def _node(config: Config, log: str, *, may_open: bool = True) -> Iterator[Check]
 async def doctor(house: House, _args: Mapping[str, object], _out: Out) -> dict[str, object]:
     """The checks that need the open node: it is asked where it runs."""
     await house.node.settle()
+    await house.lags.sample()
     with contextlib.suppress(Unavailable):  # each read model tells for itself what is wrong
         await asyncio.to_thread(house.catch_up)
-    checks = [*_shards(house), _secret(house), _protected(house)]
+    checks = [*_shards(house, house.lags.now()), _secret(house), _protected(house)]
+    checks += await asyncio.to_thread(lambda: list(doctor_island.checks(house.node)))
     checks += await asyncio.to_thread(lambda: list(_read_models(house)))
     checks.append(await asyncio.to_thread(_attachments, house))
     checks.append(await asyncio.to_thread(_clock, house))
     checks += await _erasures(house)
+    checks.append(await _reviews(house))
     return {"checks": [asdict(check) for check in checks]}
 
 
-def _shards(house: House) -> Iterator[Check]:
+async def _reviews(house: House) -> Check:
+    """What contradicts the rest of the log waits for a person; also ids used for two things."""
+    try:
+        count = await asyncio.to_thread(waiting, house.read_models)
+    except Unavailable as e:
+        return Check("review items", WARN, e.message, _("See the read models above."))
+    found = plural("{n} to review", "{n} to review", count)
+    do = _("kontaktcenter review list shows them; cases' items are their authority's to look at.")
+    return Check("review items", WARN if count else OK, found, do if count else "")
+
+
+def _shards(house: House, lags: Mapping[str, ShardLag]) -> Iterator[Check]:
     for name in house.node.shards():
         shard = house.node.shard(name)
+        lag = lags.get(name)
         trouble = str(shard.stopped) if shard.stopped is not None else shard.index_error
         at = _("position {n}").format(n=shard.state.position)
         if trouble:
             yield Check(f"shard {name}", FAIL, at, trouble)
+            continue
+        if shard.offline is not None:
+            do = _("Its log has not been reached since the start: {why}")
+            yield Check(f"shard {name}", FAIL, at, do.format(why=shard.offline))
+            continue
+        if lag is not None and lag.behind_s > LAG_TOLD_S:
+            do = _(
+                "It is {n} records behind its log, for {s} s: wait, and see whether it catches up."
+            )
+            unread = "?" if lag.unread_records is None else lag.unread_records
+            yield Check(f"shard {name}", WARN, at, do.format(n=unread, s=round(lag.behind_s)))
             continue
         behind = shard.state.position - house.node.positions()[name]
         counts = shard.state.counts

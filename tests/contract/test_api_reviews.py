@@ -174,12 +174,15 @@ def test_items_are_listed_shown_and_closed_on_the_command_line(tmp_path: Path) -
     assert kc_json(tmp_path, "review", "list", "--as", "lena") == {"reviews": [], "more": False}
     with Running(tmp_path, "serve", "--port", 0, "--data", tmp_path / "data") as serving:
         serving.address()
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while not (found := kc_json(tmp_path, "review", "list", "--as", "lena")["reviews"]):
             assert time.monotonic() < until, "nobody opened it"
         (item,) = found
         assert item["about"] == "call/other/9.1"
         assert "Agent/bo" not in item["reason"]
+        told = kc(tmp_path, "doctor", code=3).stdout
+        assert "review items" in told
+        assert "1 to review" in told
         shown = kc(tmp_path, "review", "show", item["id"], "--as", "lena").stdout
         assert "call.ended" in shown
         close = ("review", "close", item["id"], "--as", "lena", "--outcome")
