@@ -168,6 +168,9 @@ def _imported(report: Mapping[str, Any]) -> None:
     say(plural("{n} line read", "{n} lines read", report["lines"]))
     say(plural("{n} new fact recorded", "{n} new facts recorded", report["facts"]))
     say(_("{n} already known").format(n=report["already_known"]))
+    if kept := report.get("kept"):
+        hint(plural("{n} fact kept on this node until the log is back",
+                    "{n} facts kept on this node until the log is back", kept))  # fmt: skip
     say(plural("{n} call", "{n} calls", report["calls"]))
     if report["malformed"]:
         n = len(report["malformed"])
