@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from core.eventlog.kafka_log import KafkaSettings, parse_address
+from core.eventlog.kafka_log import KafkaSettings, parse_address, topic_of
 from core.eventlog.kafka_log.admin import ensure_topics
 from core.eventlog.kafka_log.store import KafkaStore
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
+    from core.eventlog.kafka_log.shard_log import KafkaLog
     from deploy.kafka_lab import SharedBroker
 
 CLIENTS = ("kafka-python", "aiokafka")
@@ -41,3 +43,33 @@ async def made_store(
     if books:
         await asyncio.to_thread(ensure_topics, settings, books)
     return KafkaStore(settings, **options)
+
+
+@asynccontextmanager
+async def opened(settings: KafkaSettings, **options: Any) -> AsyncIterator[KafkaStore]:
+    """A store that closes in its time."""
+    store = await made_store(settings, **options)
+    try:
+        yield store
+    finally:
+        async with asyncio.timeout(5):
+            await store.close()
+
+
+async def written(log: KafkaLog, count: int, start: int = 0) -> None:
+    """Append the numbers from `start` on, each at the offset of its number."""
+    for n in range(start, start + count):
+        assert await log.append(b"%d" % n) == n
+
+
+async def read_all(log: KafkaLog, offset: int = 0) -> list[bytes]:
+    """All bodies from `offset` on."""
+    found: list[bytes] = []
+    while records := await log.read(offset + len(found), 100, 0):
+        found += [record.body for record in records]
+    return found
+
+
+def topic_for(settings: KafkaSettings, book: str = "centre") -> str:
+    """The topic of a book."""
+    return topic_of(settings.address.prefix, book)
