@@ -27,6 +27,7 @@ APPEND_NOW_S_MAX = (
 ANSWER_S_MAX = 8.0  # after it whoever proposed is told that the outcome is not known
 ISLAND_AFTER_S = 2.0  # a fact that the log has not taken by then is kept on this node
 LAG_SAMPLE_S = 1.0  # so often a shared log is asked how long it is
+LAG_IDLE_S = 5.0  # and so often one where nothing has moved for as long
 LAG_SAMPLES_MAX = 600  # ends that a node has not reached yet: memory stays bounded in a long lag
 LAG_TOLD_S = 5.0  # a node that is behind the log for so long says so
 LOG_END_S_MAX = 2.5  # a log that has not told its end by then is asked again
@@ -85,6 +86,7 @@ assert KAFKA_FETCH_BYTES_MAX < KAFKA_READ_BYTES_MAX
 
 # --- read models ----------------------------------------------------------------------------------
 PROJECTION_BATCH_COMMITS = 1_000
+REVIEW_STATES_MAX = 10_000  # streams kept folded, while they may still grow
 PROJECTION_PARKED_MAX = 10_000  # more poison than this is a fault of the program, not of an event
 
 # --- what comes in --------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from core.commit import Accepted, Draft, Happened
 from core.errors import Corrupt, Unavailable
 from core.eventlog.envelope import Unreadable, decode_commit
 from core.eventlog.index_file import IndexFile
-from core.limits import NUMBER_MAX, PROJECTION_BATCH_COMMITS
+from core.limits import NUMBER_MAX, PROJECTION_BATCH_COMMITS, REVIEW_STATES_MAX
 from core.reviews import (
     PROCESS,
     ReviewKind,
@@ -53,6 +53,14 @@ _AGAIN_S: Final = 5.0  # after the log could not be read or written
 _LOG = structlog.get_logger("kontaktcenter.reviewing")
 
 
+@dataclass(slots=True)
+class _Folded:
+    """A stream's state, and the version that it was folded up to."""
+
+    state: Any
+    version: int = -1
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """An item that is to be opened."""
@@ -68,6 +76,8 @@ class Reviewing:
     def __init__(self, node: Node, clock: Clock, seen: Path) -> None:
         self.node, self._clock, self._file = node, clock, seen
         self._seen, self._forks = _read(seen)
+        self._states: dict[str, _Folded] = {}
+        self._counted: dict[str, int] = {}  # forks since the start, when they were looked for
 
     async def run(self) -> None:
         """Follow and tell, until cancelled. What goes wrong is logged and tried again."""
@@ -93,16 +103,42 @@ class Reviewing:
         for shard, upto in self.node.positions().items():
             if not _is_followed(shard):
                 continue
-            after = self._seen.get(shard, 0)
-            if after > upto:  # another log, or an older copy: from its beginning
-                after = self._seen[shard] = 0
-            found, reached = await asyncio.to_thread(self._look, shard, after, upto)
-            forks, offset = await asyncio.to_thread(self._forked, shard)
-            await self._open([*found, *forks])
-            self._seen[shard], self._forks[shard] = reached, offset
-            whole = whole and reached >= upto and len(forks) < _FORKS_AT_ONCE
+            try:
+                whole = await self._step(shard, upto) and whole
+            except BaseException:
+                self._states.clear()  # they were folded beyond what has been told
+                raise
         if before != (self._seen, self._forks):
             await asyncio.to_thread(self._keep)
+        return whole
+
+    async def _step(self, shard: str, upto: int) -> bool:
+        whole = await self._step_facts(shard, upto)
+        return await self._step_forks(shard) and whole
+
+    async def _step_facts(self, shard: str, upto: int) -> bool:
+        after = self._seen.get(shard, 0)
+        if after > upto:  # another log, or an older copy: from its beginning
+            self._states.clear()
+            after = self._seen[shard] = 0
+        if after == upto:
+            return True
+        found, reached = await asyncio.to_thread(self._look, shard, after, upto)
+        await self._open(found)
+        self._seen[shard] = reached
+        return reached >= upto
+
+    async def _step_forks(self, shard: str) -> bool:
+        state = self.node.shard(shard).state
+        count, ahead = state.counts["fork"], state.next_offset
+        if self._counted.get(shard) == count:
+            return True
+        found, last, indexed = await asyncio.to_thread(self._forked, shard, ahead)
+        await self._open(found)
+        self._forks[shard] = last
+        whole = len(found) < _FORKS_AT_ONCE
+        if whole and indexed:
+            self._counted[shard] = count
         return whole
 
     # --- finding ----------------------------------------------------------------------------------
@@ -120,28 +156,38 @@ class Reviewing:
         return [one for s in streams for one in self._of_stream(s, after, reached)], reached
 
     def _of_stream(self, stream: str, after: int, upto: int) -> Iterator[Found]:
+        """What contradicts the rest in a stream; its state is kept, for it may grow again soon."""
         decider = DECIDERS[kind_of(stream)]
-        state: Any = decider.initial
+        folded = self._states.pop(stream, None) or _Folded(decider.initial)
         try:
-            recorded = self.node.load(stream)
+            recorded = self.node.load(stream, after=folded.version)
         except Corrupt as e:  # one stream that cannot be read keeps nobody else's from being seen
             _LOG.error("reviews.unreadable", why=type(e).__name__)
             return
         for one in recorded:
             if one.position > upto:
-                return
-            before, state = state, decider.evolve(state, one)
-            if one.position > after and len(state.contradictions) > len(before.contradictions):
-                yield _found(one, state.contradictions[-1], before, state)
+                break
+            before, folded.state = folded.state, decider.evolve(folded.state, one)
+            folded.version = one.version
+            marked = folded.state.contradictions
+            if one.position > after and len(marked) > len(before.contradictions):
+                yield _found(one, marked[-1], before, folded.state)
+        self._states[stream] = folded
+        if len(self._states) > REVIEW_STATES_MAX:  # the one that was looked at longest ago
+            del self._states[next(iter(self._states))]
 
-    def _forked(self, shard: str) -> tuple[list[Found], int]:
-        """The commits that were kept aside since the last look, and the offset of the last."""
+    def _forked(self, shard: str, ahead: int) -> tuple[list[Found], int, bool]:
+        """The commits that were kept aside since the last look, and the offset of the last.
+
+        And whether the index has all of them before the offset `ahead`.
+        """
         after = self._forks.get(shard, -1)
         with IndexFile(self.node.shard(shard).state.index.path) as file:
             if file.mark.next_offset <= after:
                 after = -1
             rows = file.forks(after, _FORKS_AT_ONCE)
-        return [_fork(shard, *row) for row in rows], rows[-1][0] if rows else after
+            whole = file.mark.next_offset >= ahead
+        return [_fork(shard, *row) for row in rows], rows[-1][0] if rows else after, whole
 
     # --- telling ----------------------------------------------------------------------------------
     async def _open(self, found: list[Found]) -> None:

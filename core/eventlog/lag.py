@@ -1,7 +1,8 @@
 """How far this node is behind its logs: sampled beside all work, so that nobody who asks waits.
 
-A log that others share is asked for its end each second. A sample that this node has passed says
-that it was at the end at that time; so the age of the last one is how long it may have been behind.
+A log that others share is asked for its end each second, one where nothing moves more seldom. A
+sample that this node has passed says that it was at the end at that time; so the age of the last
+one is how long it may have been behind.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from core.errors import KontaktcenterError
-from core.limits import LAG_SAMPLE_S, LAG_SAMPLES_MAX, LOG_END_S_MAX
+from core.limits import LAG_IDLE_S, LAG_SAMPLE_S, LAG_SAMPLES_MAX, LOG_END_S_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 READY: Final = "ready"
 OFFLINE: Final = "offline"  # its log has not been reached since the start
+_AT_ONCE: Final = 4
 STOPPED: Final = "stopped"  # it cannot go on without an operator
 
 
@@ -51,8 +53,12 @@ class _Samples:
     ahead: deque[tuple[float, int]] = field(default_factory=deque)
     end: int | None = None
     seen_at: float | None = None
+    due_at: float = 0.0
+    moved_at: float = 0.0
 
     def add(self, at: float, end: int) -> None:
+        if end != self.end:
+            self.moved_at = at
         self.end, self.seen_at = end, at
         self.ahead.append((at, end))
         if len(self.ahead) > LAG_SAMPLES_MAX:
@@ -83,18 +89,23 @@ class Lags:
             await asyncio.sleep(LAG_SAMPLE_S)
 
     async def sample(self) -> None:
-        """Ask each shared log once for its end; one that does not answer is asked next time."""
+        """Ask the shared logs that are due for their ends; one that is silent is asked again."""
         shards = [self._node.shard(name) for name in self._node.shards()]
-        await asyncio.gather(*(self._ask(shard) for shard in shards if shard.log.shared))
+        due = [shard for shard in shards if shard.log.shared and self._is_due(shard)]
+        for some in range(0, len(due), _AT_ONCE):  # a city has many books: no burst of questions
+            await asyncio.gather(*map(self._ask, due[some : some + _AT_ONCE]))
+
+    def _is_due(self, shard: Shard) -> bool:
+        return shard.stopped is None and self._of(shard).due_at <= self._now_s()
 
     async def _ask(self, shard: Shard) -> None:
-        samples = self._of(shard)
-        if shard.stopped is not None:
-            return
-        asked_at = self._now_s()
+        samples, asked_at = self._of(shard), self._now_s()
         with suppress(KontaktcenterError, TimeoutError, OSError):
             async with asyncio.timeout(LOG_END_S_MAX):
                 samples.add(asked_at, await shard.log.end())
+            samples.passed(shard.state.next_offset)
+            if not samples.ahead and asked_at - samples.moved_at > LAG_IDLE_S:
+                samples.due_at = asked_at + LAG_IDLE_S
 
     def now(self) -> dict[str, ShardLag]:
         """How each shard stands, by name."""
@@ -123,4 +134,4 @@ class Lags:
         return ShardLag(READY, unread, unindexed, behind_s, shard.index_error)
 
 
-_KNOWN_S: Final = 2 * LAG_SAMPLE_S + LOG_END_S_MAX  # an end that was seen so lately is still known
+_KNOWN_S: Final = 2 * LAG_IDLE_S + LOG_END_S_MAX  # an end that was seen so lately is still known

@@ -200,8 +200,8 @@ class Node:
         (verdict,) = await shard.propose([encode_commit(commit)], [claim_of(commit)])
         return verdict, shard.name
 
-    def load(self, stream: str, *, protected: bool = False) -> Sequence[Recorded]:
-        """The stream's events in order of version, personal fields opened.
+    def load(self, stream: str, *, protected: bool = False, after: int = -1) -> Sequence[Recorded]:
+        """The stream's events in order of version, personal fields opened; those beyond `after`.
 
         Those of protected identities only where `protected` asks for it: see `Port.load`.
         """
@@ -210,7 +210,7 @@ class Node:
         if shard is None:
             return []
         recorded = []
-        for row, commit in with_commits(shard.state.stream(stream)):
+        for row, commit in with_commits(shard.state.stream(stream, after)):
             logged = commit.events[row.nth]
             event = decode_event(logged.type, logged.schema, logged.data)
             if event is None:

@@ -24,6 +24,7 @@ class SlowLog(MemoryLog):
 
     held: int | None = None
     silent = False
+    asked = 0
 
     async def read(self, offset: int, limit: int, wait_s: float) -> Sequence[Record]:
         found = await super().read(offset, limit, min(wait_s, 0.01))
@@ -33,6 +34,7 @@ class SlowLog(MemoryLog):
         return found
 
     async def end(self) -> int:
+        self.asked += 1
         if self.silent:
             raise Unavailable("nobody answers", neighbour="log")
         return await super().end()
@@ -167,3 +169,23 @@ async def test_memory_stays_bounded_in_a_long_lag(tmp_path: Path) -> None:
             await lags.sample()
         assert len(lags._of(node.shard("calls/0")).ahead) <= 600
         assert lags.now()["calls/0"].behind_s == 1_500.0
+
+
+@story
+async def test_a_log_where_nothing_moves_is_asked_more_seldom(tmp_path: Path) -> None:
+    settings, log, _store = shared(tmp_path)
+    async with opened(settings) as node:
+        clock = Seconds()
+        lags = Lags(node, clock)
+        asked = []
+        for moves in (False, True, False):
+            if moves:
+                await node.propose(queued(1))
+            log.asked = 0
+            for _ in range(20):
+                clock.now += 1
+                await lags.sample()
+                assert lags.now()["calls/0"].behind_s == 0
+            asked.append(log.asked)
+        assert asked[0] <= asked[1] < 20
+        assert asked[2] == 4

@@ -115,6 +115,22 @@ async def test_what_fits_makes_no_item(tmp_path: Path) -> None:
 
 
 @story
+async def test_a_stream_that_grows_bit_by_bit_is_judged_as_a_whole(tmp_path: Path) -> None:
+    async with opened(sqlite_settings(tmp_path)) as node:
+        reviewing = process(node, tmp_path)
+        draft = odd_call()
+        for n, happened in enumerate((*draft.events, *draft.events)):
+            await node.propose(replace(draft, id=an_id(n), asking=str(n), events=(happened,)))
+            await looked(reviewing)
+        found = [(i.version, i.reason) for i in items(node)]
+        assert [version for version, _ in found] == [2, 3, 4, 5, 6]
+        before = node.judged()
+        (tmp_path / "reviews.seen").unlink()
+        await looked(process(node, tmp_path))  # with nothing kept it comes to the same
+        assert node.judged() == before
+
+
+@story
 async def test_two_nodes_open_one_item(tmp_path: Path) -> None:
     async with two_nodes(tmp_path) as (one, two):
         await one.propose_many([odd_call()])
