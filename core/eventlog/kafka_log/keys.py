@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from core.errors import Corrupt
-from core.eventlog.kafka_log.keys_follow import Following, still_there
+from core.eventlog.kafka_log.keys_follow import Following, patience_s, still_there
 from core.eventlog.kafka_log.keys_topic import KeysTopic
 from core.eventlog.kafka_log.replica import Entry, Replica
 from core.eventlog.key_book import lost, tombstone_of
@@ -162,7 +162,7 @@ class KafkaKeys:
 
     def _publish(self, entries: Sequence[Entry]) -> None:
         """Write records, then take them in as if they had been read."""
-        self._topic.publish(entries, _WRITE_S)
+        self._topic.publish(entries, patience_s(_WRITE_S))
         with self._changing:
             self._take_in(entries, None)
 

@@ -5,6 +5,7 @@ Whoever must not miss anything waits until it has read what the topic held when 
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from typing import TYPE_CHECKING, Final
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from core.eventlog.kafka_log.replica import Entry, Replica
 
 _END_S: Final = 2.0
+_ON_LOOP_S: Final = 0.3
 _POLL_S: Final = 0.5
 _SILENCE_S: Final = 3.0  # nothing came for so long: is anybody there?
 _IDENTITY_S: Final = 15.0
@@ -46,6 +48,7 @@ class Following:
         self._news = threading.Condition()
         self._reached = -1  # how far the topic was read, by this process
         self._fault: KontaktcenterError | None = None
+        self._caught_up = False  # whether it has come as far as the topic was when it was met
         self._met = False  # whether this process has found the topic to be ours
         self.void = 0  # records that are nobody's keys
         self.compaction_s: float | None = None
@@ -66,23 +69,48 @@ class Following:
     def read_to_end(self) -> int:
         """Wait until this node has read what the topic holds now; how far that is.
 
+        On an event loop it waits but a moment, and not at all while much is to be read.
         Raises: Unavailable, also where that takes longer than the limit; Corrupt where the topic is
         another one.
         """
+        within_s = patience_s(_END_S)
+        if within_s < _END_S and not self._caught_up:
+            raise self._topic.unavailable("being read from its beginning")
         self.meet()
-        end = self._topic.end()
+        end = self._end_within(within_s)
         with self._news:
             self._news.wait_for(
-                lambda: self._reached >= end or self._fault is not None, timeout=_END_S
+                lambda: self._reached >= end or self._fault is not None, timeout=within_s
             )
             if self._reached >= end:
                 return end
             raise self._fault or self._topic.unavailable("not read to its end in time")
 
+    def _end_within(self, within_s: float) -> int:
+        """Where the topic ends, asked on a thread that nobody waits for longer."""
+        found: list[int | KontaktcenterError] = []
+
+        def ask() -> None:
+            try:
+                found.append(self._topic.end())
+            except KontaktcenterError as e:
+                found.append(e)
+
+        asking = threading.Thread(target=ask, name="keys-end", daemon=True)
+        asking.start()
+        asking.join(within_s)
+        if not found:
+            raise self._topic.unavailable("no answer in time")
+        if isinstance(found[0], KontaktcenterError):
+            raise found[0]
+        return found[0]
+
     def meet(self) -> None:
         """Wait until the topic was found to be ours. Raises: Unavailable, Corrupt."""
         with self._news:
-            self._news.wait_for(lambda: self._met or self._fault is not None, timeout=_END_S)
+            self._news.wait_for(
+                lambda: self._met or self._fault is not None, timeout=patience_s(_END_S)
+            )
             if self._fault is not None:
                 raise self._fault
             if not self._met:
@@ -141,6 +169,7 @@ class Following:
         if next_offset >= end and not self._replica.whole():
             self._replica.set_whole()
         with self._news:
+            self._caught_up = self._caught_up or next_offset >= end
             self._reached, self._met, self._fault = next_offset, True, None
             self._news.notify_all()
 
@@ -184,6 +213,18 @@ class Following:
             if time.monotonic() > until or self._stopping.wait(_AGAIN_S / 10):
                 raise self._topic.unavailable("being made")
         return facts
+
+
+def patience_s(usually_s: float) -> float:
+    """How long may be waited: next to nothing on an event loop, where all else would wait too.
+
+    A node is loaded from on its loop, and nearly always all that it needs is in its copy.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return usually_s
+    return min(usually_s, _ON_LOOP_S)
 
 
 def still_there(reader: Reader, offsets: Sequence[int], end: int) -> set[int]:

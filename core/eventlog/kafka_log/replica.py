@@ -153,13 +153,15 @@ class Replica(SqliteKeys):
     def take(self, plan: Plan, next_offset: int | None = None) -> None:
         """Do what `plan` says; the topic was read up to `next_offset`. One transaction."""
         with self._changing() as conn:
-            for row in plan.rows:
-                conn.execute(
-                    "INSERT INTO key VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE"
-                    " SET wrapped = excluded.wrapped",
-                    (row.id, subject_of(row.id), row.wrapped),
-                )
-                conn.execute("INSERT OR REPLACE INTO made VALUES (?, ?, ?, ?)", (row.id, *row.knew))
+            conn.executemany(
+                "INSERT INTO key VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE"
+                " SET wrapped = excluded.wrapped",
+                [(row.id, subject_of(row.id), row.wrapped) for row in plan.rows],
+            )
+            conn.executemany(
+                "INSERT OR REPLACE INTO made VALUES (?, ?, ?, ?)",
+                [(row.id, *row.knew) for row in plan.rows],
+            )
             conn.executemany(
                 "INSERT OR IGNORE INTO seen VALUES (?, ?)",
                 [(e.at, e.id) for e in plan.entries if e.at is not None and e.wrapped is not None],
