@@ -91,4 +91,4 @@ def percentile(values: list[float], share: float) -> float:
 def _short(number: float) -> str:
     if number >= 100:
         return f"{number:,.0f}".replace(",", " ")
-    return f"{number:.2f}"
+    return f"{number:.2f}" if number >= 0.2 else f"{number:.3f}"

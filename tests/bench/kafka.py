@@ -50,6 +50,8 @@ COSTS = {
     "callers_64_server_cpu_s": "server",
     "pipelined_cpu_s": "CPU s per 1,000 commits, pipelined: client",
     "pipelined_server_cpu_s": "server",
+    "large_cpu_s": "CPU s per 1,000 events, 1,000 a commit: client",
+    "large_server_cpu_s": "server",
     "peak_mb": "peak memory of the client, MB",
 }
 
@@ -144,7 +146,7 @@ def _one(row: Row, log: Brokers, database: Postgres | str, number: int) -> Resul
     setting = Setting(log.address, prefix, str(folder), row.durability == FLUSHED, port, SCALE)
     pids = log.pids if on_kafka else []
     if row.name == LARGEST and isinstance(database, Postgres):
-        pids = database.pids
+        pids = [database.process.pid]
     if on_kafka:
         topics = (
             [f"{prefix}.bare"] if "bare" in row.name else [f"{prefix}.calls", f"{prefix}.centre"]

@@ -7,6 +7,7 @@ a thread for each caller, the others a coroutine. What is recorded is made befor
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import threading
 import time
@@ -101,22 +102,25 @@ def cpu_here_s() -> float:
 
 
 def cpu_of_s(pids: Iterable[int]) -> float:
-    """Processor time of other processes so far; those that are gone count nothing."""
-    ticks = 0
-    for pid in pids:
-        try:
-            fields = (
-                Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-            )
-        except FileNotFoundError:
-            continue
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / 100
+    """Processor time of servers so far, with that of the processes which they have started."""
+    return sum(_ticks(pid) for pid in pids) / os.sysconf("SC_CLK_TCK")
+
+
+def _ticks(pid: int) -> int:
+    """With children that are there, and those that are gone and were waited for."""
+    here = Path(f"/proc/{pid}")
+    try:
+        fields = (here / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        children = (here / f"task/{pid}/children").read_text(encoding="ascii").split()
+    except OSError:  # it has just ended
+        return 0
+    return sum(map(int, fields[11:15])) + sum(_ticks(int(child)) for child in children)
 
 
 def peak_mb() -> float:
     """The most memory that this process ever held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024
+    status = Path("/proc/self/status").read_text(encoding="ascii")  # rusage's is the parent's too
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1_024
 
 
 class _Made:

@@ -80,18 +80,10 @@ def brokers() -> Iterator[Brokers]:
 
 @dataclass
 class Postgres:
-    """A server that listens on loopback, and its processes."""
+    """A server that listens on loopback, and its first process."""
 
     port: str
     process: subprocess.Popen[bytes]
-
-    @property
-    def pids(self) -> list[int]:
-        """The server and those that it has started."""
-        told = subprocess.run(
-            ["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True, check=False
-        ).stdout
-        return [self.process.pid, *map(int, told.split())]
 
 
 @contextlib.contextmanager
