@@ -311,6 +311,7 @@ async def test_own_records_in_a_row_are_not_fetched_until_somebody_elses_lies_be
         patch.setattr(Reader, "fetch", counted)
         patch.setattr("core.eventlog.kafka_log.shard_log.KAFKA_FLOW_S", 20)
         reading = asyncio.ensure_future(log.read(1, 10, 30))
+        await asyncio.sleep(0.01)  # it waits
         for n in range(1, 50):
             await log.append(b"%d" % n)
             await asyncio.sleep(0)
