@@ -258,6 +258,8 @@ async def _made_good(privacy: PrivacyDesk, *, live: bool) -> AsyncIterator[None]
 async def _looking(node: Node, data: Path, clock: Clock) -> AsyncIterator[ChainedReadLog]:
     """The read log of this folder; what waits is recorded before the node closes."""
     chain, session = chain_of(data, os.urandom), os.urandom(_SESSION_BYTES).hex()
+    if node.away is not None:  # after a kill the index may lack the chain's last looks
+        chain = f"{chain}-{session}"
     read_log = ChainedReadLog(node, product_events(node), clock, chain, session)
     try:
         yield read_log

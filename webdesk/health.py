@@ -58,6 +58,7 @@ def router(services: Services, feed: LiveFeed, metrics: Metrics) -> APIRouter:
         parked = sum((await asyncio.to_thread(services.figures.parked)).values())
         lag = await asyncio.to_thread(feed.lag)
         metrics.behind(None if services.lags is None else services.lags.now())
+        metrics.island(services.node.island)
         metrics.to_review(await waiting_now(services))
         text = metrics.exposition(
             state, lag=lag, parked=parked, clients=feed.clients, receipts=services.receipts

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from core.commit import Kept, Verdict
     from core.eventlog.lag import ShardLag
-    from webdesk.services import Receipts
+    from webdesk.services import IslandState, Receipts
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 _BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
@@ -59,6 +59,8 @@ class Metrics:
         self._reviews = self._gauge(
             "reviews_waiting", "Review items that wait, those about cases apart"
         )
+        self._kept = self._gauge("island_kept_commits", "Commits that wait on this node")
+        self._cut_off = self._gauge("island_cut_off", "1 while this node is cut off from the log")
         self._commits = self._counter("commits", "Commits judged for a request", "verdict")
         self._facts = self._counter("facts", "Facts taken in over HTTP", "status")
         self._requests = self._counter(
@@ -99,6 +101,12 @@ class Metrics:
         self._unindexed.set(found["unindexed_commits"])
         self._behind.set(found["behind_s"])
         self._away.set(sum(lag.state != READY for lag in lags.values()))
+
+    def island(self, island: IslandState | None) -> None:
+        """How much waits on this node, and whether it is cut off."""
+        if island is not None:
+            self._kept.set(island.kept)
+            self._cut_off.set(island.cut_off)
 
     def to_review(self, waiting: int | None) -> None:
         """How many review items wait."""

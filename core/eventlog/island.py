@@ -150,6 +150,8 @@ class Island:
             "asyncio.Future[list[Verdict | Kept]]", shard.propose(raws, claims)
         )  # which of the two is ours to say: see `_diverted`
         asked = Asked(raws, claims, may_be_kept, future)
+        if not lane.awaited:
+            lane.silent_s = 0.0
         lane.awaited[asked] = None
         self._sweep_soon()
         try:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CHECKED_BYTES_MAX: Final = 128 * MIB  # a start must not wait for the whole of a large one
+_EMPTY_BYTES_MAX: Final = 16 * MIB
 _HOLDS: Final = "rows"  # the note of how many rows there should be
 _SQL_KEEP: Final = (
     "INSERT INTO kept (n, book, place, id, intent, raw, crc) VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -91,6 +92,8 @@ class Journal:
         self._last, self._count = conn.execute(
             "SELECT coalesce(max(n), 0), count(*) FROM kept"
         ).fetchone()
+        if not self._count and self.path.stat().st_size > _EMPTY_BYTES_MAX:
+            conn.execute("VACUUM")  # what a long island took of the disk
         aside = conn.execute("SELECT coalesce(max(n), 0) FROM aside").fetchone()[0]
         self._last = max(self._last, aside)
         if int(self.note(_HOLDS) or 0) != self._count:
@@ -216,6 +219,9 @@ class Journal:
             conn.execute("COMMIT")
         except SqliteErrors as e:
             self._undo(e, committing=committing)
+        except BaseException:
+            conn.execute("ROLLBACK")
+            raise
         self._count += grown
 
     def _undo(self, error: Exception, *, committing: bool) -> None:

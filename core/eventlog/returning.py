@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 from core.commit import Accepted, Fork, StaleVerdict, attempt_id, first_of
-from core.errors import KontaktcenterError, Unavailable
+from core.errors import KontaktcenterError, Refused, Unavailable
 from core.eventlog.envelope import (
     Claim,
     LoggedCommit,
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 _PROBE_ROWS = 100
 _BREATH_S = 0.02
+_FAULT_S = 5.0  # after what somebody has to look at
 _AGAIN_S = 2.0  # after this machine's own disk, or the keys, could not be had
 
 
@@ -113,7 +114,7 @@ class Returning:
                 await asyncio.sleep(_AGAIN_S)
             except Exception as e:  # noqa: BLE001 -- the edge of a task: somebody must hear of it
                 self._island.fault = str(e if isinstance(e, KontaktcenterError) else unforeseen(e))
-                return
+                await asyncio.sleep(_FAULT_S)
             await asyncio.sleep(_BREATH_S)
 
     async def pay(self) -> None:
@@ -137,44 +138,66 @@ class Returning:
     # --- rows -------------------------------------------------------------------------------------
     async def run(self, lane: Lane) -> None:
         """Propose a lane's rows until none is left, and open it."""
-        while lane.closed:
+        while True:
             try:
-                if lane.rows:
-                    await self._some(lane)
-                else:
-                    await self._probe(lane)
+                await self._next(lane)
             except Unavailable as e:
                 elsewhere = e.details.get("neighbour") != "log"
                 await asyncio.sleep(_AGAIN_S if elsewhere else LOG_RETRY_S)
             except Exception as e:  # noqa: BLE001 -- the edge of a task: a stopped shard, a damaged journal
                 self._island.fault = str(e if isinstance(e, KontaktcenterError) else unforeseen(e))
-                return
+                await asyncio.sleep(_FAULT_S)
             self._island.settle()  # its end may be a row of this very lane
+            if not lane.closed:
+                return
+
+    async def _next(self, lane: Lane) -> None:
+        """One step on the way back: rows, or where there is none the log itself is tried."""
+        rows = await self._rows(lane, ISLAND_RETURN_BATCH if lane.cut_s is None else _PROBE_ROWS)
+        if not rows:
+            if lane.rows:
+                await asyncio.sleep(_BREATH_S)  # they are being written
+            elif lane.cut_s is not None:
+                await self._probe(lane)
+            return
+        await self.pay()
+        try:
+            await self._offer(lane, rows)
+        except Refused:  # one of them may be what no log takes: the others go on
+            for row in filter(lambda row: row.whole, rows):
+                try:
+                    await self._offer(lane, [row])
+                except Refused:
+                    await self._put_aside(lane, row, "refused")
+
+    async def _rows(self, lane: Lane, limit: int) -> list[Row]:
+        """The first rows of a lane, which counts right from here on."""
+        genesis, writer = lane.shard.genesis, self._island.writer
+        place = (genesis.book, genesis.shards, genesis.shard)
+        counted, writing = lane.rows, writer.writing
+        rows = await writer.on_journal(partial(self._island.journal.first, *place, 0, limit))
+        if not rows and not writing and not writer.writing and lane.rows == counted:
+            lane.rows = 0
+        lane.rows = max(lane.rows, len(rows))
+        return rows
 
     async def _probe(self, lane: Lane) -> None:
         raw, claim = self._island.probe(lane)
         await self._judged(lane, [(raw, claim)])
 
-    async def _some(self, lane: Lane) -> None:
-        """The next rows of a lane, at a rate that leaves the log to others."""
+    async def _offer(self, lane: Lane, rows: Sequence[Row]) -> None:
+        """Propose rows and remove them, at a rate that leaves the log to others.
+
+        Raises: Refused where the log does not take one of them; Unavailable, Corrupt.
+        """
         loop = asyncio.get_running_loop()
-        began_s = loop.time()
-        genesis, journal = lane.shard.genesis, self._island.journal
-        limit = ISLAND_RETURN_BATCH if lane.cut_s is None else _PROBE_ROWS
-        first = partial(journal.first, genesis.book, genesis.shards, genesis.shard, 0, limit)
-        counted, writing = lane.rows, self._island.writer.writing
-        rows = await self._island.writer.on_journal(first)
-        if not rows:
-            if not writing and not self._island.writer.writing and lane.rows == counted:
-                lane.rows = 0  # there are none: nothing is being written either
-            await asyncio.sleep(_BREATH_S)
-            return
-        await self.pay()
-        whole = [row for row in rows if row.whole]
+        began_s, journal = loop.time(), self._island.journal
         for row in rows:
             if not row.whole:
                 await self._put_aside(lane, row, "damaged")
-        offers = [_Offer(row, row.raw, decode_claim(row.raw)) for row in whole]
+        offers = [_Offer(row, row.raw, decode_claim(row.raw)) for row in rows if row.whole]
+        if not offers:
+            return
         verdicts = await self._judged(lane, [(offer.raw, offer.claim) for offer in offers])
         await close_again(self._keyring, [offer.raw for offer in offers])
         told = [
@@ -199,6 +222,7 @@ class Returning:
         except Unavailable:
             self._island.away(lane)
             raise
+        self._island.fault = None
         self._island.back(lane)
         return verdicts
 
