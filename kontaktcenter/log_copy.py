@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from core.errors import Corrupt, NotFound, Refused, Unavailable, Unknown
 from core.eventlog.envelope import Genesis, Unreadable, decode_envelope
-from core.eventlog.kafka_log import KafkaSettings
+from core.eventlog.kafka_log import KafkaSettings, topic_of
 from core.eventlog.parts import kind_of_log, sqlite_path
 from core.eventlog.reading import check_genesis
 from core.eventlog.secret import load_secret
@@ -30,6 +30,7 @@ from kontaktcenter.words import _
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from core.eventlog.kafka_log.copier import Copier
     from core.eventlog.log import Log, LogStore, Record
     from kontaktcenter.config import Config
 
@@ -73,6 +74,7 @@ class _Side:
     def __init__(self, where: Place) -> None:
         self.where = where
         self._store: LogStore | None = None
+        self._copier: Copier | None = None
 
     async def store(self) -> LogStore:
         """The open store. Raises: InUse where a node works with the file, Corrupt, Unavailable."""
@@ -89,9 +91,24 @@ class _Side:
         self.where.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return await asyncio.to_thread(SqliteStore, self.where.file)
 
+    async def append(self, log: Log, genesis: Genesis, records: Sequence[Record]) -> list[int]:
+        """Append records in their order; their offsets. Raises: Unknown, Unavailable."""
+        if self.where.kafka is None:
+            return [await log.append(record.body) for record in records]
+        if self._copier is None:
+            from core.eventlog.kafka_log.copier import Copier  # noqa: PLC0415 -- a town needs none
+
+            self._copier = Copier(self.where.kafka)
+        topic = topic_of(self.where.kafka.address.prefix, genesis.book)
+        bodies = [record.body for record in records]
+        return await asyncio.to_thread(self._copier.append, topic, genesis.shard, bodies)
+
     async def drop(self) -> None:
         """Let go of connections and files."""
         store, self._store = self._store, None
+        copier, self._copier = self._copier, None
+        if copier is not None:
+            await asyncio.to_thread(copier.close)
         if store is not None:
             await store.close()
 
@@ -248,7 +265,7 @@ async def _copied(copying: _Copying, target: _Side) -> Refold:
             store = await target.store()
             log = await store.open_shard(genesis.book, genesis.shard)
             await copying.verify(log)
-            await copying.append(log)
+            await copying.append(target, log)
             return await _judged(log, genesis, copying.upto, Erasures())
         except (Unknown, Unavailable):
             if left == 0 or target.where.kafka is None:
@@ -306,15 +323,15 @@ class _Copying:
             self.checked += min(len(ours), len(theirs))
             self._progress(self._name, self.checked, self.upto)
 
-    async def append(self, target: Log) -> None:
+    async def append(self, target: _Side, log: Log) -> None:
         """Append the rest, in order. Raises: Corrupt where somebody else appends too."""
-        wave = _WAVE if target.shared else 1
+        wave = _WAVE if log.shared else 1
         while self.checked < self.upto:
             batch = list(await _some(self._source, self.checked, self.upto))
             while batch:
                 taken = _wave(batch, wave)
                 del batch[: len(taken)]
-                offsets = await _appended(target, taken)
+                offsets = await _appended(target, log, self.genesis, taken)
                 if offsets != [record.offset for record in taken]:
                     said = _(
                         "{shard}: the target's end moved while it was copied to: a node works on "
@@ -336,17 +353,11 @@ def _wave(batch: list[Record], most: int) -> list[Record]:
     return batch[:n]
 
 
-async def _appended(target: Log, records: list[Record]) -> list[int]:
-    """Append records at once, in their order. Raises: the first error, once all have ended."""
-    ended = await asyncio.gather(
-        *(target.append(record.body) for record in records), return_exceptions=True
-    )
-    offsets = []
-    for each in ended:
-        if isinstance(each, BaseException):
-            raise each
-        offsets.append(each)
-    return offsets
+async def _appended(
+    target: _Side, log: Log, genesis: Genesis, records: Sequence[Record]
+) -> list[int]:
+    """Where tests stand: what happens just before, and just after, records are handed over."""
+    return await target.append(log, genesis, records)
 
 
 async def _some(log: Log, offset: int, upto: int) -> Sequence[Record]:

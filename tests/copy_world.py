@@ -159,19 +159,19 @@ def _die(arguments: list[str]) -> None:
     def die() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
-    async def dying(target: Any, records: Any) -> list[int]:
+    async def dying(*given: Any) -> list[int]:
         nonlocal left
         left -= 1
         if left == 0 and when == "before":
             die()
         if left == 0 and when == "during":
             asyncio.get_running_loop().call_later(0.001, die)
-        offsets = await appended(target, records)
+        offsets = await appended(*given)
         if left == 0:
             die()
         return offsets
 
-    log_copy._appended = dying
+    log_copy._appended = dying  # type: ignore[assignment]
     copies.copy(config_of(Path(data)), source, target, "with")
 
 
