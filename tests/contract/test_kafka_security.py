@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,7 @@ from kafka.admin import (
     ResourcePattern,
     ResourceType,
 )
+from keys_world import keys_of
 from tls_world import ADMIN, NODE, PASSWORD, READER, Authority, Sealed, sealed_broker
 
 from core.errors import KontaktcenterError, Refused, Unavailable
@@ -183,6 +185,20 @@ def test_a_node_can_neither_make_nor_delete_a_topic(sealed: Sealed) -> None:
         told = admin._client.delete_topics(["tnh.calls"], raise_errors=False)
 
     assert [t["error_code"] for t in told["topics"]] != [0]
+
+
+def test_a_nodes_keys_need_no_more_than_its_rights(sealed: Sealed, tmp_path: Path) -> None:
+    node = replace(settings_of(sealed), create="")
+    with keys_of(node, tmp_path / "a") as keys, keys_of(node, tmp_path / "b") as other:
+        keys.add([("caller/a/1", b"one")])
+        keys.rewrap([("caller/a/1", b"anew")], None)
+        assert other.wrapped("caller/a/1") == b"anew"
+        assert keys.erase({"caller/a": datetime(2026, 11, 22, tzinfo=UTC)}, 1) == 1
+        assert other.remaining(["caller/a"]) > 0
+        assert keys.compaction_s() is not None
+    nobody = replace(settings_of(sealed, READER), create="")
+    with keys_of(nobody, tmp_path / "c") as keys, pytest.raises(Unavailable):
+        keys.add([("caller/b/1", b"one")])
 
 
 CA, HOST, NAME, TLS, MECHANISM, CERTIFICATE = (
