@@ -43,6 +43,7 @@ class Kafka:
         self.looks = self.readers = self.asks = 0
         self.answers: deque[ClientError] = deque()  # of the next appends
         self.lands = True  # also where the answer is an error
+        self.missing = -1  # an offset
         self.deaf = 0  # so many readers that are made next hear nothing
         self.grown = asyncio.Event()
 
@@ -59,7 +60,7 @@ class Kafka:
     # a client
     async def append(self, topic: str, partition: int, body: bytes, limit_s: float) -> int:
         if self.away:
-            raise Away("nobody there")
+            raise Doubtful("handed over, and no answer")
         answer = self.answers.popleft() if self.answers else None
         if answer is None or (self.lands and isinstance(answer, Doubtful)):
             self.put(body)
@@ -109,7 +110,8 @@ class Reader:
         bodies = kafka.bodies[offset : offset + limit]
         if b"torn" in bodies:
             raise Damaged("a checksum")
-        return [Record(offset + n, body) for n, body in enumerate(bodies)]
+        found = [Record(offset + n, body) for n, body in enumerate(bodies)]
+        return [record for record in found if record.offset != kafka.missing]
 
     def close(self) -> None:
         pass
@@ -178,6 +180,52 @@ async def test_a_damaged_record_stops_the_reader() -> None:
     log, watch = log_on(kafka)
     kafka.bodies = [b"torn"]
     with pytest.raises(Corrupt, match="cannot be read at 0"):
+        await log.read(0, 10, 0)
+    await watch.close()
+
+
+@pytest.mark.parametrize(
+    ("found", "said"), [(Topic("second", 1), "made again"), (Topic("first", 2), "2 partitions")]
+)
+@story
+async def test_a_topic_that_is_another_one_or_was_resized_is_not_the_log(
+    found: Topic, said: str
+) -> None:
+    kafka = Kafka()
+    log, watch = log_on(kafka)
+    await log.append(b"one")
+    assert log.identity == "first"
+    kafka.found = found
+    await watch.look()
+    for act in (log.end, lambda: log.append(b"x"), lambda: log.read(0, 1, 0)):
+        with pytest.raises(Corrupt, match=said):
+            await act()
+    assert kafka.bodies == [b"one"]
+    await watch.close()
+
+
+@story
+async def test_a_log_that_is_open_already_can_be_pinned_to_another_topic_and_stops() -> None:
+    kafka = Kafka()
+    log, watch = log_on(kafka)
+    assert await log.end() == 0
+    log.pin("first")
+    assert await log.end() == 0
+    log.pin("of the index")
+    with pytest.raises(Corrupt, match="made again"):
+        await log.end()
+    await watch.close()
+
+
+@story
+async def test_records_that_are_missing_stop_the_reader() -> None:
+    kafka = Kafka()
+    log, watch = log_on(kafka)
+    kafka.bodies, kafka.start = [b"0", b"1", b"2", b"3"], 2
+    with pytest.raises(Corrupt, match="begins at 2, after 1"):
+        await log.read(1, 10, 0)
+    kafka.start, kafka.missing = 0, 2
+    with pytest.raises(Corrupt, match="has no record 2, and the next is 3"):
         await log.read(0, 10, 0)
     await watch.close()
 
@@ -318,7 +366,8 @@ async def test_own_records_in_a_row_are_not_fetched_until_somebody_elses_lies_be
         assert fetched == []
         kafka.put(b"theirs")
         await log.append(b"after")
-        found = await reading
+        async with asyncio.timeout(10):
+            found = await reading
     assert fetched
     assert [r.offset for r in found][:1] == [1]
     await watch.close()
