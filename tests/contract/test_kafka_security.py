@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from certificates import Authority
 from cli_here import kc
 from kafka.admin import (
     ACL,
@@ -19,15 +20,15 @@ from kafka.admin import (
     ResourcePattern,
     ResourceType,
 )
+from kafka_security import SecureDoors, secure_doors
 from keys_world import keys_of
-from tls_world import ADMIN, NODE, PASSWORD, READER, Authority, Sealed, sealed_broker
 
 from core.errors import KontaktcenterError, Refused, Unavailable
 from core.eventlog.kafka_log import KafkaSecurity, KafkaSettings, parse_address
 from core.eventlog.kafka_log.acls import Rule, rules
 from core.eventlog.kafka_log.admin import KafkaAdmin, ensure_topics
 from core.eventlog.kafka_log.store import KafkaStore
-from deploy.kafka_lab import Broker
+from deploy.kafka_lab import Broker, Listener
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,36 +41,33 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.kafka
 CLIENTS = ("aiokafka", "kafka-python")
 BOOKS = {"calls": 1, "centre": 1, "keys": 1, "looks": 1, "cases.TK": 1, "cases.SOC": 1}
-CERTIFIED = {
-    "node": f"User:CN={NODE}",
-    "administrator": f"User:CN={ADMIN}",
-    "reader:TK": f"User:CN={READER}",
-}
+NODE, ADMIN, READER = "kontaktcenter-node", "kontaktcenter-admin", "kontaktcenter-reader-TK"
+PASSWORD = "korrekt-hast-batteri"
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A broker with doors that ask who comes; one of them shows the certificate of another."""
+
+    broker: Broker
+    doors: SecureDoors
 
 
 @pytest.fixture(scope="module")
 def sealed(kafka_software: Software, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sealed]:
-    """A broker behind TLS on which everybody has the rights of `log acls`, and no more."""
+    """A broker on which everybody has the rights of `log acls`, and no more."""
     folder = tmp_path_factory.mktemp("sealed")
-    made: list[Broker] = []
-
-    def make(**options: object) -> Broker:
-        made.append(Broker(kafka_software, folder / "broker", **options))  # type: ignore[arg-type]
-        made[0].start()
-        return made[0]
-
-    try:
-        rights = {
-            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-            "super.users": "User:ANONYMOUS",
-        }
-        found = sealed_broker(make, folder / "tls", properties=rights)
-        grant(found, [*rules("tnh", BOOKS, {}), *rules("tnh", BOOKS, CERTIFIED)])
+    doors = secure_doors(folder / "tls", dict.fromkeys((NODE, ADMIN, READER), PASSWORD), acl=True)
+    listeners = doors.options["listeners"]
+    elsewhere = str(doors.authority.sign("elsewhere", "kafka9.example"))
+    settings = {**listeners[1].settings, "ssl.keystore.location": elsewhere}
+    wrong = Listener("ELSEWHERE", "SASL_SSL", settings=settings)
+    options = {**doors.options, "listeners": (*listeners, wrong)}
+    with Broker(kafka_software, folder / "broker", **options) as broker:
+        found = Sealed(broker, doors)
+        grant(found, rules("tnh", BOOKS, {}))
         ensure_topics(settings_of(found, ADMIN), dict(BOOKS))
         yield found
-    finally:
-        for broker in made:
-            broker.close()
 
 
 def grant(sealed: Sealed, wanted: list[Rule]) -> None:
@@ -104,17 +102,19 @@ def settings_of(
 ) -> KafkaSettings:
     """As a node signs in with SCRAM, but for `changes` of its security."""
     security = KafkaSecurity(
-        "SASL_SSL", sealed.authority.file, None, None, "SCRAM-SHA-512", name, PASSWORD
+        "SASL_SSL", sealed.doors.ca_file, None, None, "SCRAM-SHA-512", name, PASSWORD
     )
-    address = parse_address(f"kafka://{sealed.scram}/tnh?client={client}")
+    server = sealed.broker.servers_of("SCRAM")
+    address = parse_address(f"kafka://{server}/tnh?client={client}")
     return KafkaSettings(address, replace(security, **changes), create="unsafe")  # type: ignore[arg-type]
 
 
 def certified(sealed: Sealed, client: ClientName, name: str = NODE) -> KafkaSettings:
     """As a node shows its certificate."""
-    cert, key = sealed.authority.issue(name)
-    security = KafkaSecurity("SSL", sealed.authority.file, cert, key)
-    return KafkaSettings(parse_address(f"kafka://{sealed.mutual}/tnh?client={client}"), security)
+    cert, key = sealed.doors.client(name)
+    security = KafkaSecurity("SSL", sealed.doors.ca_file, cert, key)
+    server = sealed.broker.servers_of("MTLS")
+    return KafkaSettings(parse_address(f"kafka://{server}/tnh?client={client}"), security)
 
 
 async def work(settings: KafkaSettings, book: str, body: bytes) -> list[Record]:
@@ -210,13 +210,14 @@ CA, HOST, NAME, TLS, MECHANISM, CERTIFICATE = (
 def wrong(sealed: Sealed, fault: str, folder: Path) -> KafkaSettings:
     """A node's settings with one mistake."""
     good = settings_of(sealed)
-    other = Authority(folder, "other")
-    cert, key = other.issue(NODE)
+    other = Authority(folder / "other", "somebody else")
+    other.sign(NODE)
+    cert, key = folder / "other" / f"{NODE}.crt", folder / "other" / f"{NODE}.key"
+    elsewhere = (sealed.broker.servers_of("ELSEWHERE"),)
     mutual = certified(sealed, "aiokafka")
     return {
-        CA: settings_of(sealed, ca_file=other.file),
-        HOST: replace(good, address=replace(good.address, servers=(
-            sealed.scram.replace("127.0.0.1", "localhost"),))),
+        CA: settings_of(sealed, ca_file=other.ca_file),
+        HOST: replace(good, address=replace(good.address, servers=elsewhere)),
         NAME: settings_of(sealed, password="hemligt-fel"),
         TLS: replace(good, security=KafkaSecurity()),
         MECHANISM: settings_of(sealed, mechanism="PLAIN"),
@@ -257,16 +258,16 @@ def test_what_is_wrong_is_told_within_seconds_and_no_secret_is(
 
 
 def test_files_that_cannot_be_used_are_told_at_once(sealed: Sealed, tmp_path: Path) -> None:
-    cert, _key = sealed.authority.issue("one")
-    _cert, other = sealed.authority.issue("two")
+    cert, _key = sealed.doors.client("one")
+    _cert, other = sealed.doors.client("two")
     broken = tmp_path / "broken.pem"
     broken.write_text("no certificate\n")
     for security in (
         KafkaSecurity("SSL", broken),
-        KafkaSecurity("SSL", sealed.authority.file, cert, other),
+        KafkaSecurity("SSL", sealed.doors.ca_file, cert, other),
         KafkaSecurity("SSL", tmp_path / "nowhere.pem"),
     ):
-        with pytest.raises(Refused, match=r"\.pem"):
+        with pytest.raises(Refused, match=r"TLS to Kafka"):
             KafkaAdmin(replace(settings_of(sealed), security=security))
 
 
@@ -277,10 +278,10 @@ def test_the_command_line_signs_in_as_the_configuration_says(
     password.write_text(f"{PASSWORD}\n")
     password.chmod(0o600)
     for name, value in {
-        "KC_LOG": f"kafka://{sealed.scram}/tnh",
+        "KC_LOG": f"kafka://{sealed.broker.servers_of('SCRAM')}/tnh",
         "KC_TAXONOMY": "none",
         "KC_KAFKA_SECURITY": "SASL_SSL",
-        "KC_KAFKA_CA_FILE": str(sealed.authority.file),
+        "KC_KAFKA_CA_FILE": str(sealed.doors.ca_file),
         "KC_KAFKA_USERNAME": ADMIN,
         "KC_KAFKA_PASSWORD_FILE": str(password),
     }.items():

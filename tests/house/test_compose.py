@@ -108,6 +108,11 @@ def test_nodes_have_names_folders_and_ports_of_their_own_on_loopback() -> None:
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
 
 
+def test_the_nodes_share_the_files_of_cases() -> None:
+    assert {str(config(node).attachments_folder) for node in NODES} == {"/attachments"}
+    assert {SERVICES[node]["volumes"][1] for node in NODES} == {"./data/attachments:/attachments"}
+
+
 def test_every_command_is_one_that_the_command_line_knows() -> None:
     group: Any = get_command(app)
     assert group.commands["log"].commands["create"] is not None
