@@ -55,9 +55,11 @@ class Zygote:
 
 
 @contextmanager
-def zygote(prefix: tuple[str, ...] = ()) -> Iterator[Zygote]:
+def zygote(
+    prefix: tuple[str, ...] = (), program: Path = ROOT / "tests" / "fault_zygote.py"
+) -> Iterator[Zygote]:
     """A process that has imported everything; it ends with the block."""
-    command = [*prefix, sys.executable, str(ROOT / "tests" / "fault_zygote.py")]
+    command = [*prefix, sys.executable, str(program)]
     process = subprocess.Popen(
         command, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

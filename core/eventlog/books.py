@@ -122,7 +122,10 @@ class Books:
 
     async def _logs(self, book: str) -> list[Log]:
         first = await self._store.open_shard(book, 0)
-        count = (await self._store.books())[book]
+        count = (await self._store.books()).get(book)
+        if count is None:  # a broker that has not heard of it yet
+            msg = f"the log does not show {book} yet: try again soon"
+            raise Unavailable(msg, neighbour="log", retry_after_s=1)
         return [first, *[await self._store.open_shard(book, n) for n in range(1, count)]]
 
     def _logs_away(self, book: str) -> list[Log]:

@@ -17,6 +17,8 @@ from core.eventlog.kafka_log.worker import Worker
 from core.limits import KAFKA_CREATE_S_MAX, KAFKA_IDENTITY_S
 from core.vocabulary import KEYS
 
+_LOOK_S = 0.1
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
@@ -86,7 +88,7 @@ class KafkaStore:
             found = (await self._describer.describe([topic])).get(topic)
             if found is None and self.settings.create:
                 await self._create(book)
-                found = (await self._describer.describe([topic])).get(topic)
+                found = await self._described_soon(topic)
         except Away as e:
             raise self._away(e) from e
         if isinstance(found, Away):
@@ -104,6 +106,16 @@ class KafkaStore:
                 neighbour="log",
                 retry_after_s=60,
             )
+
+    async def _described_soon(self, topic: str) -> Topic | Away | None:
+        """A topic that was just made, here or by another node: a broker learns of it by and by."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + KAFKA_CREATE_S_MAX
+        while True:
+            found = (await self._describer.describe([topic])).get(topic)
+            if found is not None or loop.time() > until_s:
+                return found
+            await asyncio.sleep(_LOOK_S)
 
     async def _create(self, book: str) -> None:
         from core.eventlog.kafka_log.admin import ensure_topics  # noqa: PLC0415 -- for those who may
