@@ -77,7 +77,9 @@ async def _play(house: House, clock: DemoClock, web: server.WebServer, *, once: 
     """Play, and stop the server when it is over, or with what went wrong."""
     text = (files("kontaktcenter") / "data" / "crisis.queue_log").read_text(encoding="utf-8")
     try:
-        await Player(house.node, house.directory(), parse(text.splitlines()), clock).play(once=once)
+        recording, patient = parse(text.splitlines()), house.config.on_kafka
+        player = Player(house.node, house.directory(), recording, clock, patient=patient)
+        await player.play(once=once)
     except Exception as e:  # noqa: BLE001 -- the edge of a process: nobody is shown a traceback
         web.fail(e)
     else:

@@ -6,10 +6,11 @@ import asyncio
 import heapq
 import random
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from core.commit import Kept, StaleVerdict, first_of
+from core.errors import Unavailable
 from kontaktcenter.demo_people import EXCHANGE, Answered, Planned, after_call, sign_off, sign_on
 from kontaktcenter.demo_recording import next_start
 from telephony.importer import Importer
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from kontaktcenter.demo_recording import Due, Recording
 
 _TICK_S: Final = 0.1  # real seconds between two looks at the clock
+_AGAIN: Final = timedelta(seconds=2)
 _ENDS: Final = frozenset({"COMPLETEAGENT", "COMPLETECALLER", "BLINDTRANSFER"})
 _SOURCE: Final = "demo"
 
@@ -37,18 +39,21 @@ class _Waiting:
 class Player:
     """Plays a recording again and again into a port, at the speed of a clock."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- what it plays, where, and how
         self,
         port: Port,
         directory: Directory,
         recording: Recording,
         clock: DemoClock,
         tick_s: float = _TICK_S,
+        *,
+        patient: bool = False,
     ) -> None:
+        """With `patient`, what the log does not take now is tried again: it will be back."""
         self._port, self._directory = port, directory
         self._recording, self._clock = recording, clock
-        self._tick_s = tick_s
-        self._importer = Importer(port, EXCHANGE, directory)
+        self._tick_s, self._patient = tick_s, patient
+        self._importer = Importer(port, EXCHANGE, directory, endless=patient)
         self._plans: list[_Waiting] = []
         self._planned = 0
         self._line_no = 1
@@ -122,7 +127,13 @@ class Player:
             if plan.frees is None or self._free(plan.frees, plan.at):
                 due.append(plan.draft)
         while due:
-            due = await self._propose(due)
+            try:
+                due = await self._propose(due)
+            except Unavailable:
+                if not self._patient:
+                    raise
+                self._plan([Planned(now + _AGAIN, draft) for draft in due])
+                return
 
     async def _propose(self, due: list[Draft]) -> list[Draft]:
         """Propose what can be: of each case one step, for the next rests on it. Gives the rest.

@@ -96,17 +96,21 @@ def _run(folder: Path, asked: argparse.Namespace, stop: list[int], ending: ExitS
         node.start()
     for node in nodes:
         _wait_ready(node, stop)
-    _tell(nodes)
+    _tell(nodes, broker.pid)
     _watch([exchange, *nodes], broker, stop, asked.again)
 
 
-def _tell(nodes: list[Program]) -> None:
+def _tell(nodes: list[Program], broker: int) -> None:
     say("")
     for node in nodes:
         say(f"The board of {node.name}: {node.address} (process {node.pid})")
     say("")
     say("Both show the same log. Look at one board and kill the other's node, with kill -9 and its")
-    say("process: the calls go on. It starts again by itself, and catches up. Stop with Ctrl-C.")
+    say("process: the calls go on. It starts again by itself, and catches up.")
+    say(
+        f"With kill -STOP {broker} the nodes lose the log, and with kill -CONT {broker} it is back."
+    )
+    say("Stop with Ctrl-C.")
 
 
 def _watch(programs: list[Program], broker: Broker, stop: list[int], again_s: float) -> None:

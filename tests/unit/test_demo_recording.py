@@ -15,6 +15,7 @@ from project import ROOT
 from core.calls import CallWrappedUp
 from core.cases import CaseRegistered
 from core.commit import Accepted, Answer, Draft, KeptFact, Recorded
+from core.errors import Unavailable
 from core.taxonomy import Directory, read_taxonomy
 from kontaktcenter import demo_people
 from kontaktcenter.demo_clock import DemoClock, LiveClock
@@ -173,6 +174,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.drafts: list[Draft] = []
+        self.now = 0.0
 
     async def propose(self, draft: Draft) -> Answer:
         return (await self.propose_many([draft]))[0]
@@ -194,21 +196,40 @@ class Recorder:
         return f"ref-{number}"
 
 
-def test_played_once_every_row_becomes_a_fact_at_its_time_and_agents_work_after_calls(
-    recording: Recording, directory: Directory
+def played(
+    port: Recorder, recording: Recording, directory: Directory, *, patient: bool = False
 ) -> None:
-    port, now = Recorder(), [0.0]
-    clock = DemoClock(START, 1000, lambda: now[0])
+    """The recording once, in made-up time."""
+    clock = DemoClock(START, 1000, lambda: port.now)
 
     async def main() -> None:
-        player = Player(port, directory, recording, clock, tick_s=0)
+        player = Player(port, directory, recording, clock, tick_s=0, patient=patient)
         playing = asyncio.create_task(player.play(once=True))
         while not playing.done():
-            now[0] += 0.002  # two seconds of the demo's clock for each turn of the loop
+            port.now += 0.002  # two seconds of the demo's clock for each turn of the loop
             await asyncio.sleep(0)
         await playing
 
     asyncio.run(main())
+
+
+class Away(Recorder):
+    """A log that takes the exchange's facts and, for a time, no decision of its people."""
+
+    refused = 0
+
+    async def propose_many(self, drafts: Sequence[Draft]) -> Sequence[Answer]:
+        if 0.3 < self.now < 0.5 and any(not d.origin.startswith("telephony") for d in drafts):
+            self.refused += 1
+            raise Unavailable(neighbour="log")
+        return await super().propose_many(drafts)
+
+
+def test_played_once_every_row_becomes_a_fact_at_its_time_and_agents_work_after_calls(
+    recording: Recording, directory: Directory
+) -> None:
+    port = Recorder()
+    played(port, recording, directory)
 
     happened = [h for draft in port.drafts for h in draft.events]
     kinds = Counter(h.event.TOPIC for h in happened)
@@ -225,3 +246,16 @@ def test_played_once_every_row_becomes_a_fact_at_its_time_and_agents_work_after_
     assert began >= START
     assert max(h.occurred_at for h in happened) == began + recording.lasts
     assert len({draft.id for draft in port.drafts}) == len(port.drafts)
+
+
+def test_what_the_log_does_not_take_while_it_is_away_is_done_later_by_who_is_patient(
+    recording: Recording, directory: Directory
+) -> None:
+    there, away = Recorder(), Away()
+    played(there, recording, directory)
+    played(away, recording, directory, patient=True)
+
+    assert away.refused > 10
+    assert {draft.id for draft in away.drafts} == {draft.id for draft in there.drafts}
+    with pytest.raises(Unavailable):
+        played(Away(), recording, directory)
