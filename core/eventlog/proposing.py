@@ -59,7 +59,10 @@ class Proposing:
     async def one(self, draft: Draft) -> Answer:
         """As `many`, of one draft; the short way where its events need no keys and close none."""
         shard = self._books.opened(stream_of(draft))
-        if shard is None or not all(_is_plain(type(h.event)) for h in draft.events):
+        plain = shard is not None
+        for happened in draft.events:
+            plain = plain and _is_plain(type(happened.event))
+        if shard is None or not plain:
             return (await self.many((draft,)))[0]
         raw, claim = self.encode(draft)
         if self.island is None:
