@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 SHARED_STREAMS = 7
 CALLERS_KNOWN = 20
+WAITS_S, ASKED_MAX = 1.0, 100
 LARGE, TOO_LARGE = 3, 4  # numbers of facts of just under and over 1 MiB
 """The moments at which a node may kill itself: before and after an append, in the index."""
 KILL_POINTS = ("before an append", "after an append", "before judging", "in the index")
@@ -112,15 +113,23 @@ async def work(run: Run) -> None:
     numbers = iter([*run.retry, *range(run.first, run.first + run.commits)])
     stop = Path(run.ledger).with_name("stop")
 
+    asked: set[asyncio.Task[None]] = set()
+
     async def caller(dice: random.Random) -> None:
         for n in numbers:
             if stop.exists():
                 return
-            await ask(node, ledger, marks, n, stop, other=run.other)
-            marks.tell("working") if n % 50 == 0 else None
+            task = asyncio.ensure_future(ask(node, ledger, marks, n, stop, other=run.other))
+            asked.add(task)
+            task.add_done_callback(asked.discard)
+            # A decision that has to wait is asked for again beside what comes next.
+            await asyncio.wait({task}, timeout=WAITS_S if len(asked) < ASKED_MAX else None)
+            if n % 50 == 0:
+                marks.tell("working")
             await asyncio.sleep(run.pace_s * 2 * dice.random())
 
     await asyncio.gather(*(caller(random.Random(f"{run.first}/{k}")) for k in range(run.callers)))
+    await asyncio.gather(*asked)
     await _has_returned(node)
     marks.tell("quiet")
     while not Path(run.ledger).with_name("end").exists():  # noqa: ASYNC110 -- a file
@@ -152,7 +161,7 @@ async def ask(node: Node, ledger: Ledger, marks: Marks, n: int, stop: Path, *, o
         except KontaktcenterError as e:
             ledger.told(draft.id, "unknown", n=n, why=f"{type(e).__name__} {e}"[:300])
             marks.tell("stopped", why=str(e))
-            await asyncio.sleep(600)
+            await asyncio.sleep(600)  # until the test ends the process
         else:
             return
 
