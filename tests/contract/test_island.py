@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from cut_log import Wire
+from cut_log import HANG_S, Wire
 from island_world import AFTER_S, alike, island_of, node_on, returned, told_of, topics, until
 from log_world import decided, queued, story
 
-from core.commit import Accepted, Duplicate, Kept
+from core.commit import Accepted, Duplicate, Kept, attempt_id
 from core.errors import Unavailable
 from core.eventlog.memory_log import MemoryStore
 from core.nodes import NodeCutOff, NodeReturned
@@ -163,3 +164,51 @@ async def test_facts_that_wait_when_the_node_closes_are_kept(tmp_path: Path) -> 
     await returned(node)
     assert len(node.load("call/x/1.1")) == 1
     await node.close()
+
+
+@story
+async def test_what_another_node_recorded_under_our_id_is_not_taken_for_our_own_copy(
+    tmp_path: Path,
+) -> None:
+    store, wire = MemoryStore(), Wire()
+    node = await node_on(tmp_path / "a", store, wire, island_after_s=60.0)
+    other = await node_on(tmp_path / "b", store, Wire())
+    await node.propose(queued(0, number="0700000001"))
+    wire.cut("late")
+    ours = queued(1, number="0700000001")
+    asked = asyncio.ensure_future(node.propose(ours))
+    await until(lambda: bool(wire.late))
+    await asyncio.sleep(2 * HANG_S)  # it is not known now whether it landed
+    theirs = replace(queued(2, stream=1, number="0700000001"), id=ours.id, asking=ours.asking)
+    assert isinstance((await other.propose(theirs)).verdict, Accepted)
+    wire.late.clear()
+    wire.mend()
+    assert isinstance((await asked).verdict, Duplicate)
+    await node.close()
+    await other.close()
+
+
+@story
+async def test_two_nodes_that_gave_one_number_to_two_facts_lose_neither(tmp_path: Path) -> None:
+    store, wires = MemoryStore(), (Wire(), Wire())
+    nodes = [await node_on(tmp_path / str(n), store, wire) for n, wire in enumerate(wires)]
+    one = queued(1, number="0700000001")
+    two = replace(queued(300, stream=1, number="0700000002"), id=one.id, asking=one.asking)
+    for node in nodes:
+        await returned(node)
+    for wire in wires:
+        wire.cut("fails")
+    for node, draft in zip(nodes, (one, two), strict=True):
+        assert isinstance((await node.propose(draft)).verdict, Kept)
+        assert isinstance((await node.propose(draft)).verdict, Kept)  # asked again: kept once
+        assert len(node.kept("call/x/1.1")) == 1
+    for node, wire in zip(nodes, wires, strict=True):
+        wire.mend()
+        await returned(node)
+    await alike(*nodes)
+    found = nodes[0].load("call/x/1.1")
+    assert [r.occurred_at for r in found] == [d.events[0].occurred_at for d in (one, two)]
+    assert [r.event.caller for r in found] == [d.events[0].event.caller for d in (one, two)]  # type: ignore[attr-defined]  # both are CallQueued
+    assert found[1].commit_id == attempt_id(one.id, 1)
+    for node in nodes:
+        await node.close()
