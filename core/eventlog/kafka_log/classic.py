@@ -46,6 +46,7 @@ from core.limits import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_IN_VAIN_MAX: Final = 3
 _BURIALS: Final = 8  # attempts, of a second each, to close what still holds records
 
 _PRODUCER: Final[Mapping[str, Any]] = {
@@ -94,7 +95,8 @@ class ClassicClient:
         self._producer: KafkaProducer | None = None  # of the writer's thread, like the two below
         self._failing_since: float | None = None
         self._burials: list[threading.Thread] = []
-        self._asking: KafkaConsumer | None = None  # of the asker's thread
+        self._asking: KafkaConsumer | None = None  # of the asker's thread, as what follows
+        self._in_vain = 0  # questions without an answer, one after the other
         self._asked: list[_Asked] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._told: deque[tuple[_Append, int | ClientError]] = deque()
@@ -197,6 +199,7 @@ class ClassicClient:
                 item.future.set_result(result)
             else:
                 item.future.set_exception(result)
+                item.future.exception()  # seen to: its caller may have gone
 
     def _replace_if_broken(self) -> None:
         since = self._failing_since
@@ -264,14 +267,19 @@ class ClassicClient:
                     offsets = ask(wheres, timeout_ms=as_ms(KAFKA_REQUEST_S_MAX))
                     found.update({(where, which): offsets[where] for where in wheres})
         except KafkaTimeoutError:
+            # One that met a failing leader may ask in vain for ever, while a new one is answered.
+            self._in_vain += 1
+            if self._in_vain >= _IN_VAIN_MAX:
+                self._drop_asking()
             raise
         except Exception:
             self._drop_asking()
             raise
+        self._in_vain = 0
         return found
 
     def _drop_asking(self) -> None:
-        consumer, self._asking = self._asking, None
+        consumer, self._asking, self._in_vain = self._asking, None, 0
         close_consumer(consumer)
 
     # --- reading, closing -------------------------------------------------------------------------

@@ -91,7 +91,11 @@ class FastClient:
         until_s = loop.time() + limit_s
         writer, future = await self._handed_over(topic, partition, body)
         # Waited for so that a caller who goes away does not cancel what is the library's.
-        await asyncio.wait({future}, timeout=until_s - loop.time())
+        try:
+            await asyncio.wait({future}, timeout=until_s - loop.time())
+        except asyncio.CancelledError:
+            future.add_done_callback(_look_at)
+            raise
         if not future.done():
             future.add_done_callback(_look_at)
             loop.call_later(KAFKA_DELIVERY_S_MAX, _look_back, writer, future)
@@ -286,6 +290,7 @@ def _look_back(writer: FastWriter, future: asyncio.Future[RecordMetadata]) -> No
     """A producer that never tells what became of a record does not keep its word any more."""
     if not future.done():
         writer.replace()
+        future.cancel()  # the partition's next record does not wait for it
 
 
 def _look_at(future: asyncio.Future[Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from core.errors import Refused, Unavailable
 from core.eventlog.kafka_log.address import book_of_topic, topic_of
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from core.eventlog.kafka_log.address import KafkaSettings
     from core.eventlog.kafka_log.client import Client, Topic
+
+_LOOKS_AFTER_MAKING: Final = 15
+_BETWEEN_LOOKS_S: Final = 0.2
 
 
 class KafkaStore:
@@ -116,6 +119,16 @@ class KafkaStore:
             if found is not None or loop.time() > until_s:
                 return found
             await asyncio.sleep(_LOOK_S)
+
+    async def _described_anew(self, topic: str) -> Topic | Away | None:
+        """A topic that was just made: not every broker knows of it at once."""
+        found = None
+        for _ in range(_LOOKS_AFTER_MAKING):
+            found = (await self._describer.describe([topic])).get(topic)
+            if found is not None:
+                break
+            await asyncio.sleep(_BETWEEN_LOOKS_S)
+        return found
 
     async def _create(self, book: str) -> None:
         from core.eventlog.kafka_log.admin import ensure_topics  # noqa: PLC0415 -- for those who may
