@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 import structlog
@@ -33,6 +33,7 @@ STEADY_S: Final = 5.0  # half of what makes a tile grey: one lost message is no 
 GAP_S: Final = 0.05
 GAPS_S: Final = ((20, GAP_S), (100, 0.2), (STREAM_CLIENTS_MAX, 0.5))
 _SAMPLES_MAX: Final = 256
+_T = TypeVar("_T")
 _LOG = structlog.get_logger("webdesk.live")
 
 
@@ -152,7 +153,8 @@ class LiveFeed:
             reviews = await waiting_now(self._services)
             self._worked_at = perf_counter()
             self._cost_s = self._worked_at - asked_at
-            state = situation(figures, self._services.target, age_s=self._age_s(figures["as_of"]))
+            age_s = max(self._age_s(figures["as_of"]), self._behind_s())
+            state = situation(figures, self._services.target, age_s=age_s)
             state["island"] = island.told(self._services.node.island)
             state["reviews"] = reviews
             self._publish(state)
@@ -169,6 +171,11 @@ class LiveFeed:
             first = self._samples[0][0] if self._samples else self._began
             return STALE_AFTER_S + max(0.0, perf_counter() - first)
         return max(0.0, perf_counter() - self._fresh_at)
+
+    def _behind_s(self) -> float:
+        """How long ago this node was last known to be at the end of a log that others share."""
+        lags = {} if self._services.lags is None else self._services.lags.now()
+        return max((lag.behind_s for lag in _of_calls(lags).values()), default=0.0)
 
     def _cut_off(self) -> bool:
         state = self._services.node.island
@@ -194,12 +201,10 @@ class LiveFeed:
         self._published = asyncio.Event()
 
 
-def _of_calls(positions: Mapping[str, int]) -> dict[str, int]:
-    """The shards that the board rests on: a case does not make it old."""
+def _of_calls(told: Mapping[str, _T]) -> dict[str, _T]:
+    """What is told of the shards that the board rests on: a case does not make it old."""
     return {
-        shard: position
-        for shard, position in positions.items()
-        if shard.partition("/")[0] in {CALLS, CENTRE}
+        shard: of_it for shard, of_it in told.items() if shard.partition("/")[0] in {CALLS, CENTRE}
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from core.eventlog.lag import OFFLINE, READY, STOPPED, Lags, ShardLag
 from core.reviews import ReviewOpened, review_stream
 from core.vocabulary import CASES_PREFIX
 from webdesk import log_health
+from webdesk.live import GAP_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,3 +111,21 @@ def test_a_short_lag_and_one_that_nobody_knows_yet_are_no_matter() -> None:
     assert log_health.degraded(fine) == []
     assert log_health.told(fine)["unread_records"] is None
     assert log_health.told({})["behind_s"] == 0.0
+
+
+@in_house(lags=TOLD)
+async def test_the_board_is_as_old_as_the_node_is_behind_the_log_of_calls(house: WebHouse) -> None:
+    """A log that says nothing is no news of: the figures may be old, though nothing came."""
+    await house.caught_up()
+    for lags, oldest in [({"calls/0": AT_THE_END}, 5.0), ({"cases.TK/0": _SILENT}, 5.0)]:
+        TOLD.lags = lags
+        await asyncio.sleep(2 * GAP_S)
+        assert (await house.client.get("/readyz")).json()["age_s"] < oldest
+    TOLD.lags = {"calls/0": AT_THE_END, "calls/1": _SILENT}
+    await asyncio.sleep(2 * GAP_S)
+    found = (await house.client.get("/readyz")).json()
+    assert found["age_s"] == 70.0
+    assert found["status"] == "degraded"
+
+
+_SILENT = ShardLag(READY, None, 0, 70.0)
