@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from cut_log import HANG_S, Wire
 from island_world import AFTER_S, alike, island_of, node_on, returned, told_of, topics, until
-from log_world import decided, queued, story
+from log_world import T0, Ticks, decided, queued, story
 
 from core.commit import Accepted, Duplicate, Kept, attempt_id
 from core.errors import Unavailable
@@ -140,13 +141,18 @@ async def test_a_node_that_starts_without_the_log_keeps_facts_and_gives_them_lat
     assert isinstance((await node.propose(queued(2))).verdict, Kept)
     assert [fact.stream for fact in node.kept("call/x/2.1")] == ["call/x/2.1"]
     await node.close()
-    node = await node_on(tmp_path / "a", store, wire)
+    later = Ticks(T0 + timedelta(hours=1))
+    node = await node_on(tmp_path / "a", store, wire, clock=later)  # the same island goes on
     assert len(node.kept("call/x/2.1")) == 1
     wire.mend()
     await returned(node)
     assert len(node.load("call/x/2.1")) == 1
     assert node.kept("call/x/2.1") == []
-    assert topics(node).count("node.cut_off") == 1
+    await until(lambda: "node.returned" in topics(node))
+    assert topics(node) == ["node.joined", "node.cut_off", "node.returned"]
+    (returned_at,) = [r.event for topic, r in told_of(node) if topic == "node.returned"]
+    assert isinstance(returned_at, NodeReturned)
+    assert returned_at.seconds > 3_000
     await node.close()
 
 
@@ -212,3 +218,23 @@ async def test_two_nodes_that_gave_one_number_to_two_facts_lose_neither(tmp_path
     assert found[1].commit_id == attempt_id(one.id, 1)
     for node in nodes:
         await node.close()
+
+
+@story
+async def test_what_was_withdrawn_does_not_count_for_who_asks_later(tmp_path: Path) -> None:
+    store, wire = MemoryStore(), Wire()
+    node = await node_on(tmp_path / "a", store, wire, island_after_s=60.0)
+    await node.propose(decided("first", "call/x/1", 1))
+    lane = island_of(node).lanes["calls/0"]
+    wire.cut("hangs")
+    asked = asyncio.ensure_future(node.propose(decided("second", "call/x/1", 2)))
+    await asyncio.sleep(0)
+    lane.silent_s = 59.0
+    asked.cancel()
+    await asyncio.gather(asked, return_exceptions=True)
+    asked = asyncio.ensure_future(node.propose(decided("third", "call/x/1", 2)))
+    await asyncio.sleep(0)
+    assert lane.silent_s == 0
+    wire.mend()
+    await asked
+    await node.close()
