@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -104,3 +105,22 @@ async def test_an_index_whose_rows_do_not_give_its_digest_is_told(tmp_path: Path
     conn.close()
     with pytest.raises(Corrupt, match="its state does not match its checksum"):
         IndexFile(path)
+
+
+@story
+async def test_rows_that_do_not_give_the_digest_of_the_state_are_told(tmp_path: Path) -> None:
+    """Each row is as it was written, and so is the state, but one is not of the other."""
+    await _one_by_one(tmp_path, 3)
+    path = index_files(tmp_path)["calls/0"]
+    with IndexFile(path) as file:
+        *columns, crc = replace(file.mark, digest=b"1" * 32).row()
+    conn = sqlite3.connect(path)
+    conn.execute("UPDATE state SET digest = ?, crc = ?", [columns[3], crc])
+    conn.commit()
+    conn.close()
+    with IndexFile(path) as file:
+        with pytest.raises(Corrupt, match="do not give the digest"):
+            file.check()
+        with pytest.raises(Corrupt, match="do not give the digest"):
+            file.digest_at(3)
+        assert len(file.digest_at(2)) == 64
