@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 import uuid
 from typing import TYPE_CHECKING
 
 import pytest
 from kafka_fault_world import (
+    CLIENTS,
     FaultWorld,
     fault_world,
     goes_on,
     pytest_generate_tests,  # noqa: F401 -- pytest's: which clients
     until,
 )
+from kafka_kinds import settings_on
+from log_world import story
+
+from core.errors import Unavailable
+from core.eventlog.kafka_log.store import KafkaStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,3 +101,33 @@ def test_with_all_brokers_gone_facts_are_kept_and_come_into_the_log_once(
     judged = world.finish()
     kinds = {first.commit["events"][0]["type"] for first in judged["centre/0"].first.values()}
     assert {"node.cut_off", "node.returned"} <= kinds
+
+
+@pytest.mark.parametrize("which", CLIENTS)
+@story
+async def test_a_log_finds_its_new_leader_although_the_old_one_is_back(
+    kafka_cluster: Cluster, which: str
+) -> None:
+    """kafka-python asks the broker that it knows for ever, though that says it leads no more."""
+    topic = f"t{uuid.uuid4().hex[:10]}.centre"
+    kafka_cluster.create_topic(topic)
+    prefix = topic.partition(".")[0]
+    settings = settings_on(kafka_cluster.servers, prefix, which)
+    store = KafkaStore(settings)
+    try:
+        log = await store.open_shard("centre", 0)
+        assert await log.append(b"0") == 0
+        assert await log.end() == 1
+        former = kafka_cluster.leader_of(topic)
+        await asyncio.to_thread(former.kill)
+        await asyncio.to_thread(kafka_cluster.wait_leader, topic, other_than=former)
+        await asyncio.to_thread(kafka_cluster.restore)
+        for _ in range(8):
+            with contextlib.suppress(Unavailable):
+                assert await log.end() == 1
+                break
+        else:
+            raise AssertionError("it does not find the new leader")
+        assert [r.body for r in await log.read(0, 9, 5)] == [b"0"]
+    finally:
+        await store.close()

@@ -46,7 +46,7 @@ from core.limits import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_IN_VAIN_MAX: Final = 3
+_IN_VAIN_MAX: Final = 2
 _BURIALS: Final = 8  # attempts, of a second each, to close what still holds records
 
 _PRODUCER: Final[Mapping[str, Any]] = {
@@ -267,7 +267,8 @@ class ClassicClient:
                     offsets = ask(wheres, timeout_ms=as_ms(KAFKA_REQUEST_S_MAX))
                     found.update({(where, which): offsets[where] for where in wheres})
         except KafkaTimeoutError:
-            # One that met a failing leader may ask in vain for ever, while a new one is answered.
+            # Where a former leader is back, 3.0.12 asks it again and again without looking for the
+            # present one, for the five minutes that it keeps its metadata.
             self._in_vain += 1
             if self._in_vain >= _IN_VAIN_MAX:
                 self._drop_asking()
