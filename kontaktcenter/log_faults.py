@@ -40,8 +40,8 @@ def _brokers(kind: Kind) -> tuple[str, str]:
     return (
         _("the settings of broker {where} cannot be seen"),
         _(
-            "Let this user DescribeConfigs on the cluster (kontaktcenter log acls), so that "
-            "auto.create.topics.enable can be checked."
+            "See whether it answers. If it does, let this user DescribeConfigs on the cluster "
+            "(kontaktcenter log acls): auto.create.topics.enable has to be checked."
         ),
     )
 

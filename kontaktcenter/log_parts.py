@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
+from core.errors import Corrupt
 from core.eventlog.kafka_log import KafkaSecurity, KafkaSettings, parse_address
 from kontaktcenter.config_keys import KAFKA, NEVER, PLAINTEXT, SASL_PLAINTEXT, TRIAL, ConfigError
 from kontaktcenter.secret_file import read_secret
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
     from core.eventlog.kafka_log.address import Create, Mechanism, Profile, Protocol
     from kontaktcenter.config import Config
+
+
+_OTHERS: Final = 0o077
 
 
 def kafka_settings(config: Config, address: str | None = None) -> KafkaSettings | None:
@@ -52,9 +56,13 @@ def _require_file(key: str, file: Path | None) -> None:
         return
     try:
         file.open("rb").close()
+        mode = file.stat().st_mode
     except OSError as e:
         said = _("{key}: {file} cannot be read: {why}").format(key=key, file=file, why=e.strerror)
         raise ConfigError(said, key=key) from e
+    if key == "kafka_key_file" and mode & _OTHERS:
+        said = _("{key}: {file} can be read by others: run chmod 600 on it")
+        raise Corrupt(said.format(key=key, file=file))
 
 
 def remarks(config: Config) -> list[str]:

@@ -143,3 +143,17 @@ def test_another_log_is_reached_in_the_same_way(tmp_path: Path) -> None:
 
     assert settings is not None
     assert (settings.create, settings.address.prefix) == ("unsafe", "tnh")
+
+
+def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    cert, key = tmp_path / "node.crt", tmp_path / "node.key"
+    cert.write_text("-")
+    key.write_text("-")
+    key.chmod(0o640)
+    files = {"kafka_cert_file": str(cert), "kafka_key_file": str(key)}
+    settings = config(tmp_path, log=FAR, kafka_security="SSL", **files)
+
+    with pytest.raises(Corrupt, match="chmod 600"):
+        kafka_settings(settings)
+    key.chmod(0o600)
+    assert kafka_settings(settings) is not None
