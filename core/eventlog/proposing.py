@@ -149,8 +149,8 @@ class Proposing:
 
     async def _ensure(self, subjects: set[str]) -> None:
         """Have keys; all who ask meanwhile are served together, next."""
-        self._wanted |= subjects
         while self._keyring.missing(subjects):
+            self._wanted |= subjects  # once more where an erasure took them meanwhile
             if self._ensuring is None:
                 self._ensuring = asyncio.ensure_future(self._ensure_wanted())
             try:
