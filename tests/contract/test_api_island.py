@@ -38,7 +38,7 @@ async def house_on(folder: Path, wire: Wire) -> AsyncIterator[WebHouse]:
         yield house
 
 
-@pytest.mark.requirement("R53")
+@pytest.mark.requirement("R3")
 @story
 async def test_facts_are_answered_kept_and_numbered_by_what_is_kept_too(tmp_path: Path) -> None:
     wire = Wire()

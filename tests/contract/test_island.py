@@ -24,7 +24,7 @@ KINDS = ("fails", "hangs", "lands", "late")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.requirement("R53")
+@pytest.mark.requirement("R3")
 @story
 async def test_facts_are_kept_while_the_log_is_away_and_are_in_it_once_afterwards(
     tmp_path: Path, kind: str

@@ -77,7 +77,7 @@ def everything(node: Node, numbers: range) -> list[int]:
     return [len(node.load(f"call/x/{n}.1")) for n in numbers]
 
 
-@pytest.mark.requirement("R53")
+@pytest.mark.requirement("R3")
 @pytest.mark.parametrize("client", CLIENTS)
 @story
 async def test_a_node_that_is_cut_off_alone_three_times_ends_like_the_one_that_went_on(

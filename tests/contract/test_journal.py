@@ -69,7 +69,7 @@ def test_a_commit_that_is_put_aside_is_counted_and_no_longer_proposed(tmp_path: 
     journal.close()
 
 
-@pytest.mark.requirement("R53")
+@pytest.mark.requirement("R3")
 def test_a_flipped_bit_anywhere_is_told_and_every_whole_row_is_kept(tmp_path: Path) -> None:
     journal = Journal(tmp_path / FILE)
     journal.keep([entry(n, f"call/x/{n}") for n in range(40)])

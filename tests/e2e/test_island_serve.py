@@ -1,4 +1,4 @@
-"""`serve` on a real Kafka that falls asleep: facts are taken, survive a kill, and are in the log."""
+"""`serve` on a real Kafka that falls asleep: facts are taken, survive a kill, reach the log."""
 
 from __future__ import annotations
 
