@@ -26,9 +26,17 @@ class WebPrivacy:
     def __init__(self, desk: PrivacyDesk) -> None:
         self._desk = desk
 
-    def late_erasures(self) -> int:
-        """How many erasures are not complete on every node after a day."""
-        return len(self._desk.erasures.everywhere.late)
+    def degraded(self) -> list[dict[str, str]]:
+        """The keys' trouble now, and erasures that were not complete everywhere after a day."""
+        found = []
+        if self._desk.around.node.keyring.fault() is not None:
+            detail = "the topic of keys cannot be used now: see kontaktcenter doctor"
+            found.append({"part": "keys", "detail": detail})
+        late = len(self._desk.erasures.everywhere.late)
+        if late:
+            detail = f"{late} are not complete on every node after a day: see kontaktcenter doctor"
+            found.append({"part": "erasures", "detail": detail})
+        return found
 
     async def erase(self, asker: Asker, body: Erase, command_id: UUID) -> dict[str, Any]:
         """Decide and carry out; the protocol."""

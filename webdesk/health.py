@@ -95,10 +95,7 @@ async def _readiness(services: Services, feed: LiveFeed) -> dict[str, Any]:
     lags = None if services.lags is None else services.lags.now()
     degraded += [] if lags is None else log_health.degraded(lags)
     degraded += island.degraded(services.node.island)
-    late = services.privacy.late_erasures() if services.privacy is not None else 0
-    if late:
-        detail = f"{late} are not complete on every node after a day: see kontaktcenter doctor"
-        degraded.append({"part": "erasures", "detail": detail})
+    degraded += [] if services.privacy is None else services.privacy.degraded()
     return {
         "status": "degraded" if degraded else "ready",
         "positions": _open(services.node.positions()),

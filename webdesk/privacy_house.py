@@ -79,8 +79,8 @@ class Shown(Protocol):
 class PrivacyHouse(Protocol):
     """What the routes need of the archivist's desk; `kontaktcenter` has the one of the product."""
 
-    def late_erasures(self) -> int:
-        """How many erasures are not complete on every node after a day; as last looked at."""
+    def degraded(self) -> list[dict[str, str]]:
+        """What of keys and erasures is not as it should be, as `/readyz` tells it; quick."""
         ...
 
     async def erase(self, asker: Asker, body: Erase, command_id: UUID) -> dict[str, Any]:

@@ -82,6 +82,10 @@ class KeyBook(Protocol):
         """Within how many seconds what is destroyed stops to remain; None where it never does."""
         ...
 
+    def fault(self) -> str | None:
+        """Why the book is not what it should be now, for people; None where it is."""
+        ...
+
     def watch(self, told: Callable[[Collection[str]], None]) -> None:
         """Have `told` called with the ids of keys that another node changed or destroyed.
 
@@ -194,6 +198,10 @@ class MemoryKeys:
 
     def compaction_s(self) -> float | None:
         """At once."""
+        return None
+
+    def fault(self) -> str | None:
+        """Nothing can be wrong with it."""
         return None
 
     def watch(self, told: Callable[[Collection[str]], None]) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _OPEN_KEYS_MAX = 20_000
 _KEY_ID_BYTES = 8
+_ERASING_S = 2.0  # whose keys are being destroyed is not waited for longer: ask again
 
 
 class Keyring:
@@ -71,7 +72,8 @@ class Keyring:
         wanted = list(subjects)
         while True:
             with self._using:
-                self._using.wait_for(lambda: self._going.isdisjoint(wanted))
+                if not self._using.wait_for(lambda: self._going.isdisjoint(wanted), _ERASING_S):
+                    raise Unavailable(neighbour="keys", retry_after_s=1)
                 missing, before = self.missing(wanted), self._changes
             found = self._book.of_subjects(missing)
             keys = [self._unwrap(*found[s]) if s in found else self._new(s) for s in missing]
@@ -220,6 +222,10 @@ class Keyring:
     def compaction_s(self) -> float | None:
         """As `KeyBook.compaction_s`."""
         return self._book.compaction_s()
+
+    def fault(self) -> str | None:
+        """As `KeyBook.fault`."""
+        return self._book.fault()
 
     def erased_upto(self) -> int:
         """As `KeyBook.erased_upto`."""

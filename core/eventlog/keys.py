@@ -180,6 +180,10 @@ class SqliteKeys:
         """At once."""
         return None
 
+    def fault(self) -> str | None:
+        """Whoever uses the file is told of what is wrong with it."""
+        return None
+
     def watch(self, told: Callable[[Collection[str]], None]) -> None:
         """No other node changes this file."""
 

@@ -313,15 +313,22 @@ def _attachments(house: House) -> Check:
     return Check("files of cases", OK, said)
 
 
+def _keys(house: House) -> Check:
+    """The keys that all nodes have in common: without them nobody new is recorded."""
+    fault = house.node.keyring.fault()
+    return Check("keys", OK if fault is None else FAIL, "" if fault is None else fault)
+
+
 async def _erasures(house: House) -> list[Check]:
     """Erasures that some node has not carried out, or compaction not, after a day."""
     everywhere = house.privacy.erasures.everywhere
     if everywhere.here is None:
         return []
+    keys = _keys(house)
     try:
         await everywhere.complete()
     except Unavailable as e:
-        return [Check("erasures", WARN, e.message, _("See whether Kafka is there."))]
+        return [keys, Check("erasures", WARN, e.message, _("See whether Kafka is there."))]
     do = _(
         "Start the nodes that it waits for, or retire those that are gone: kontaktcenter node "
         "retire. For compaction: kontaktcenter log check."
@@ -329,7 +336,7 @@ async def _erasures(house: House) -> list[Check]:
     late = [
         Check(f"erasure {p['number']}", WARN, ", ".join(waits_for(p)), do) for p in everywhere.late
     ]
-    return late or [Check("erasures", OK, _("none waits for longer than a day"))]
+    return [keys, *(late or [Check("erasures", OK, _("none waits for longer than a day"))])]
 
 
 def _clock(house: House) -> Check:

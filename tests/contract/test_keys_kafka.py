@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,7 +26,6 @@ from core.eventlog.keyring import Keyring
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from core.eventlog.keys import KeyBook
     from deploy.kafka_lab import SharedBroker
@@ -279,20 +279,36 @@ def test_the_bytes_of_a_destroyed_key_are_told_of_until_compaction_took_them(
 ) -> None:
     topic = quickly_compacted(kafka_broker, kafka_prefix)
     where = keys_settings(kafka_broker.servers, kafka_prefix)
+    *gone, kept = (f"{kafka_prefix} {n}".encode() for n in ("erased", "too", "later", "kept"))
     with keys_of(where, tmp_path / "a") as book, keys_of(where, tmp_path / "b") as other:
-        book.add([(f"{A}/1", b"to be erased"), (f"{A}/2", b"this too"), (f"{B}/1", b"kept")])
-        book.rewrap([(f"{A}/2", b"this later")], None)
+        book.add([(f"{A}/1", gone[0]), (f"{A}/2", gone[1]), (f"{B}/1", kept)])
+        book.rewrap([(f"{A}/2", gone[2])], None)
         assert book.remaining([A, B]) == 0  # nothing was destroyed
         book.erase({A: T0}, 1)
         assert book.compaction_s() == 0.5
         until(lambda: book.remaining([A]) == 0, "compaction", within_s=60)
         values = {value for _key, value in records_of(kafka_broker.servers, topic)}
-        assert values == {None, b"kept"}
+        assert values == {None, kept}
+        disk = Path(kafka_broker.log).parent
+        until(lambda: not any(on_disk(disk, each) for each in gone), "the files are deleted")
+        assert on_disk(disk, kept)
         assert other.remaining([A]) == 0
-        assert other.wrapped(f"{B}/1") == b"kept"
+        assert other.wrapped(f"{B}/1") == kept
     with keys_of(where, tmp_path / "c") as new:  # offsets have gaps now
-        assert new.wrapped(f"{B}/1") == b"kept"
+        assert new.wrapped(f"{B}/1") == kept
         assert new.wrapped(f"{A}/2") is None
+
+
+def on_disk(folder: Path, text: bytes) -> list[Path]:
+    """The files that hold these bytes."""
+    found = []
+    for path in folder.rglob("*"):
+        try:
+            if path.is_file() and text in path.read_bytes():
+                found.append(path)
+        except FileNotFoundError:  # deleted while we look
+            continue
+    return found
 
 
 def test_a_copy_holds_no_bytes_of_a_key_that_another_node_destroyed(
@@ -305,8 +321,7 @@ def test_a_copy_holds_no_bytes_of_a_key_that_another_node_destroyed(
         assert other.wrapped(f"{A}/1") == secret
         one.erase({A: T0}, 1)
         until(lambda: other.wrapped(f"{A}/1") is None, "it hears of it")
-        files = [path for path in tmp_path.rglob("*") if path.is_file()]
-        assert [path for path in files if secret in path.read_bytes()] == []
+        assert on_disk(tmp_path, secret) == []
 
 
 # --- cut off --------------------------------------------------------------------------------------
