@@ -292,6 +292,31 @@ def test_a_backup_is_the_log_in_one_folder_and_the_keys_in_another(
     assert not list(tmp_path.rglob(".keys-*"))
 
 
+def test_a_log_whose_topic_got_more_partitions_is_saved_by_a_copy(
+    kafka: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from core.eventlog.kafka_log.admin import ensure_topics
+    from core.eventlog.kafka_log.store import KafkaStore
+
+    ensure_topics(settings_of(kafka), {"calls": 8, "keys": 1, "looks": 1})
+
+    async def begin() -> None:
+        store = KafkaStore(settings_of(kafka))
+        await fill(store, 4, 10)
+        await store.close()
+
+    asyncio.run(begin())
+    monkeypatch.setenv("KC_LOG", kafka)
+    monkeypatch.setenv("KC_TAXONOMY", "none")
+    faults = kc_json(tmp_path, "log", "check", "--allow-unsafe", code=1)["faults"]
+    copied = copy(config_of(tmp_path), kafka, f"{kafka}.new", "without")
+
+    assert [f["kind"] for f in faults if f["weight"] == "broken"] == ["genesis"]
+    assert sorted(copied["shards"]) == [*(f"calls/{n}" for n in range(4)), "centre/0"]
+    made = on_kafka(f"{kafka}.new")
+    assert [name for name in made if name.startswith("calls/")] == [f"calls/{n}" for n in range(4)]
+
+
 def test_a_second_cluster_is_a_copy_that_goes_on(kafka: str, tmp_path: Path) -> None:
     source = tmp_path / "a" / "log.db"
     log_in_file(source, records=30)
