@@ -43,6 +43,7 @@ from core.limits import (
     KAFKA_FETCH_WAIT_S,
     KAFKA_PACKED_BYTES_MIN,
     KAFKA_READ_GRACE_S,
+    KAFKA_REQUEST_S_MAX,
 )
 
 if TYPE_CHECKING:
@@ -148,7 +149,9 @@ class FastClient:
             return wanted
         if wanted is self._plain:
             return writer
-        await asyncio.wait({future})  # a round trip, and from then on all goes packed
+        # A round trip, and from then on all goes packed. One that hangs is not waited for: whatever
+        # became of it, its outcome is unknown, and it is proposed again after this one.
+        await asyncio.wait({future}, timeout=KAFKA_REQUEST_S_MAX)
         return wanted
 
     def _let_go(self, client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
