@@ -69,8 +69,16 @@ def test_the_layers_hold(copy: Path) -> None:
             "import eventsourcing.persistence",
             "The reserve terminal is an island",
         ),
-        ("core/eventlog/codec.py", "import kafka", "Only kafka_log and wiring know Kafka's clients"),
-        ("webdesk/__init__.py", "import aiokafka", "Only kafka_log and wiring know Kafka's clients"),
+        (
+            "core/eventlog/codec.py",
+            "import kafka",
+            "Only kafka_log and wiring know Kafka's clients",
+        ),
+        (
+            "webdesk/__init__.py",
+            "import aiokafka",
+            "Only kafka_log and wiring know Kafka's clients",
+        ),
         ("core/calls.py", "import msgspec", "The rules know no library of the edges"),
         ("core/judge.py", "import sqlite3", "The rules know no library of the edges"),
         ("loadtests/__init__.py", "import core.commit", "Load tests are a black box"),
