@@ -62,6 +62,8 @@ def _faults(result: Mapping[str, Any]) -> None:
         "degraded": _("warning"),
         "differs": _("differs"),
     }
+    for remark in result["remarks"]:
+        hint(remark)
     alike: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for fault in result["faults"]:
         shape = (fault["weight"], fault["what"].replace(fault["where"] or "\0", "", 1))

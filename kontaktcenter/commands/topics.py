@@ -90,7 +90,8 @@ def create(config: Config, shards: Mapping[str, int], *, allow_unsafe: bool) -> 
     with KafkaAdmin(settings) as admin:
         cluster, there = admin.cluster(), admin.topics()
         _require_safe(cluster, allow_unsafe=allow_unsafe)
-        wanted = books_wanted(_authorities(config, settings, there), shards)
+        authorities, remarks = _authorities(config, settings, there)
+        wanted = books_wanted(authorities, shards)
         living = sum(not broker.fenced for broker in cluster.brokers)
         copies = min(REPLICATION, living) if allow_unsafe else REPLICATION
         made = admin.make(wanted, copies)
@@ -106,6 +107,7 @@ def create(config: Config, shards: Mapping[str, int], *, allow_unsafe: bool) -> 
         "made": made,
         "there": sorted(set(wanted) - set(made)),
         "replication": copies,
+        "remarks": remarks,
         **_told(faults, allow_unsafe=allow_unsafe),
     }
 
@@ -176,11 +178,12 @@ def check(config: Config, *, allow_unsafe: bool) -> dict[str, Any]:
     with KafkaAdmin(settings) as admin:
         cluster, there = admin.cluster(), admin.topics()
     faults = list(faults_of_cluster(cluster))
-    wanted = books_wanted(_authorities(config, settings, there), {})
+    authorities, remarks = _authorities(config, settings, there)
+    wanted = books_wanted(authorities, {})
     faults += _missing(settings, set(wanted) - set(there))
     for book, topic in there.items():
         faults += faults_of_topic(topic, None if book == CALLS else default_shards(book))
-    return {"topics": len(there), **_told(faults, allow_unsafe=allow_unsafe)}
+    return {"topics": len(there), "remarks": remarks, **_told(faults, allow_unsafe=allow_unsafe)}
 
 
 def _missing(settings: KafkaSettings, books: Iterable[str]) -> list[Fault]:
@@ -209,7 +212,8 @@ def acls(config: Config, tools_config: str) -> dict[str, Any]:
             there = admin.topics()
     except KontaktcenterError:  # rights are given before anything can be looked at
         there = {}
-    books = books_wanted(_authorities(config, settings, there), {}).keys() | there.keys()
+    authorities, _remarks = _authorities(config, settings, there)
+    books = books_wanted(authorities, {}).keys() | there.keys()
     address = settings.address
     made = rules(address.prefix, books, {})
     return {
@@ -226,16 +230,26 @@ def acls(config: Config, tools_config: str) -> dict[str, Any]:
     }
 
 
-def _authorities(config: Config, settings: KafkaSettings, there: Mapping[str, Topic]) -> set[str]:
-    """The authorities of the configured taxonomy, of the log's own catalogue, and of its topics."""
+def _authorities(
+    config: Config, settings: KafkaSettings, there: Mapping[str, Topic]
+) -> tuple[set[str], list[str]]:
+    """The authorities of the configured taxonomy, of the log's own catalogue, and of its topics.
+
+    And what could not be asked.
+    """
     found = {book.removeprefix(CASES_PREFIX) for book in there if book.startswith(CASES_PREFIX)}
+    remarks = []
     if config.taxonomy != NONE:
         entries = read_entries(text_of(config.taxonomy))
         found |= {entry.key for entry in entries if entry.section == _AUTHORITY}
     centre = there.get(CENTRE)
     if centre is not None and centre.genesis_shards:
-        found |= asyncio.run(_authorities_of_log(settings, len(centre.partitions)))
-    return found
+        try:
+            found |= asyncio.run(_authorities_of_log(settings, len(centre.partitions)))
+        except KontaktcenterError as e:
+            said = _("the log's own catalogue was not asked for authorities: {why}")
+            remarks.append(said.format(why=e.message))
+    return found, remarks
 
 
 async def _authorities_of_log(settings: KafkaSettings, shards: int) -> set[str]:

@@ -159,3 +159,20 @@ def test_a_broker_that_is_away_leaves_no_thread_behind() -> None:
         KafkaAdmin(KafkaSettings(parse_address("kafka://127.0.0.1:1")))
 
     assert threading.active_count() == before
+
+
+def test_an_authority_that_only_the_log_knows_gets_its_book(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kc(home, "log", "create", "--allow-unsafe", code=3)
+    monkeypatch.setenv("KC_TAXONOMY", "builtin")
+    monkeypatch.setenv("KC_LOG_CREATE", "unsafe")
+    kc(home, "catalogue", "show", "authority")  # a node starts, and records its taxonomy
+    monkeypatch.setenv("KC_TAXONOMY", "none")
+    missing = kc_json(home, "log", "check", "--allow-unsafe", code=1)
+    made = kc_json(home, "log", "create", "--allow-unsafe", code=3)
+    cases = {book for book in made["made"] if book.startswith("cases.")}
+    assert {f"cases.{f['where'].rpartition('.')[2]}" for f in missing["faults"]
+            if f["kind"] == "missing"} == cases  # fmt: skip
+    assert {"cases.TK", "cases.SOC"} < cases
+    assert made["remarks"] == []
