@@ -74,11 +74,15 @@ class Item:
 
 @dataclass(slots=True, eq=False)
 class Flight:
-    """An envelope on its way: its format, its items in order, and the record that they make."""
+    """An envelope on its way: its format, its items in order, and the record that they make.
+
+    `streams` are those of its items, where another may be under way beside it.
+    """
 
     format: int
     items: list[Item] = field(default_factory=list)
     body: bytes = b""
+    streams: set[str] = field(default_factory=set)
 
     def resolve(self, verdicts: Sequence[Verdict | None], recorded: RawOf) -> None:
         """Tell the verdicts, in the order of the items; none where the whole record was void.

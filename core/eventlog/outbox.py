@@ -118,14 +118,23 @@ class Outbox:
             task.add_done_callback(self._appends.discard)
 
     def _next_flight(self) -> Flight:
+        # Nothing of a stream that is under way: were that to fail and go again, it would come later.
         flight, size = self._shard.new_flight(), 0
+        several = self._log.in_flight_max > 1
+        under_way = [other.streams for other in self._flying]
         while self._waiting and len(flight.items) < ENVELOPE_COMMITS_MAX:
-            if self._waiting[0].group.future.done():  # withdrawn, or told that it took too long
+            item = self._waiting[0]
+            if item.group.future.done():  # withdrawn, or told that it took too long
                 self._waiting.popleft()
                 continue
-            size += len(self._waiting[0].raw) + 1
+            size += len(item.raw) + 1
             if size > ENVELOPE_BYTES_MAX and flight.items:
                 break
+            if several:
+                streams = {event.stream for event in item.claim.events}
+                if not all(streams.isdisjoint(others) for others in under_way):
+                    break
+                flight.streams |= streams
             flight.items.append(self._waiting.popleft())
         return flight
 

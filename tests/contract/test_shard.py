@@ -11,7 +11,7 @@ from log_world import T0, At, an_id, commit, record, story
 from core.commit import Accepted, Duplicate, Fork, StaleVerdict
 from core.errors import Corrupt, Invalid, Refused, Unavailable, Unknown
 from core.eventlog import outbox
-from core.eventlog.envelope import LoggedCommit, decode_envelope, encode_commit
+from core.eventlog.envelope import LoggedCommit, decode_claim, decode_envelope, encode_commit
 from core.eventlog.memory_log import MemoryLog
 from core.limits import COMMIT_BYTES_MAX, ENVELOPE_BYTES_MAX, NUMBER_MAX
 
@@ -289,6 +289,39 @@ async def test_a_copy_that_a_client_made_is_not_told_as_somebody_elses(tmp_path:
     async with shard_on(TwiceLog(), tmp_path) as shard:
         for n in range(1, 4):
             assert await proposed(shard, commit(n, At(A))) == [Accepted(n, range(n, n + 1))]
+
+
+class LimpingLog(MemoryLog):
+    """The first append of two under way fails, and did not land; the second is slower."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.appended = 0
+
+    async def append(self, body: bytes) -> int:
+        self.appended += 1
+        if self.appended == 2:  # the first after the genesis
+            await asyncio.sleep(0.02)
+            raise Unknown("lost", neighbour="log")
+        if self.appended == 3:
+            await asyncio.sleep(0.01)
+        return await super().append(body)
+
+
+@story
+async def test_facts_of_a_stream_keep_their_order_where_the_first_has_to_go_again(
+    tmp_path: Path,
+) -> None:
+    log = LimpingLog()
+    async with shard_on(log, tmp_path) as shard:
+        one = asyncio.ensure_future(proposed(shard, commit("one", At(A))))
+        await asyncio.sleep(0.001)  # it is under way
+        other = asyncio.ensure_future(proposed(shard, commit("another stream's", At("call/x/2"))))
+        two = asyncio.ensure_future(proposed(shard, commit("two", At(A))))
+        await asyncio.gather(one, two, other)
+        await shard.settle()
+        found = [decode_claim(row.raw).id for row in shard.state.index.stream(A)]
+        assert found == [str(an_id("one")), str(an_id("two"))]
 
 
 class DeafLog(MemoryLog):
