@@ -118,7 +118,7 @@ class Outbox:
             task.add_done_callback(self._appends.discard)
 
     def _next_flight(self) -> Flight:
-        # Nothing of a stream that is under way: were that to fail and go again, it would come later.
+        # Nothing of a stream that is under way: were that to fail and go again, it came later.
         flight, size = self._shard.new_flight(), 0
         several = self._log.in_flight_max > 1
         under_way = [other.streams for other in self._flying]
