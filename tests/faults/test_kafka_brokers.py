@@ -110,8 +110,9 @@ async def test_a_log_finds_its_new_leader_although_the_old_one_is_back(
 ) -> None:
     """kafka-python asks the broker that it knows for ever, though that says it leads no more."""
     topic = f"t{uuid.uuid4().hex[:10]}.centre"
-    kafka_cluster.create_topic(topic)
     prefix = topic.partition(".")[0]
+    for name in (topic, f"{prefix}.looks", f"{prefix}.cases.TK"):
+        kafka_cluster.create_topic(name)
     settings = settings_on(kafka_cluster.servers, prefix, which)
     store = KafkaStore(settings)
     try:
@@ -122,7 +123,9 @@ async def test_a_log_finds_its_new_leader_although_the_old_one_is_back(
         await asyncio.to_thread(former.kill)
         await asyncio.to_thread(kafka_cluster.wait_leader, topic, other_than=former)
         await asyncio.to_thread(kafka_cluster.restore)
+        others = [await store.open_shard(book, 0) for book in ("looks", "cases.TK")]
         for _ in range(8):
+            await asyncio.gather(*(log.end() for log in others), return_exceptions=True)
             with contextlib.suppress(Unavailable):
                 assert await log.end() == 1
                 break

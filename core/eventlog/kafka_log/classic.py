@@ -46,7 +46,6 @@ from core.limits import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_IN_VAIN_MAX: Final = 2
 _BURIALS: Final = 8  # attempts, of a second each, to close what still holds records
 
 _PRODUCER: Final[Mapping[str, Any]] = {
@@ -96,7 +95,7 @@ class ClassicClient:
         self._failing_since: float | None = None
         self._burials: list[threading.Thread] = []
         self._asking: KafkaConsumer | None = None  # of the asker's thread, as what follows
-        self._in_vain = 0  # questions without an answer, one after the other
+        self._in_vain: set[TopicPartition] = set()  # those whose last question had no answer
         self._asked: list[_Asked] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._told: deque[tuple[_Append, int | ClientError]] = deque()
@@ -269,18 +268,19 @@ class ClassicClient:
         except KafkaTimeoutError:
             # Where a former leader is back, 3.0.12 asks it again and again without looking for the
             # present one, for the five minutes that it keeps its metadata.
-            self._in_vain += 1
-            if self._in_vain >= _IN_VAIN_MAX:
+            asked = {where for where, _ in wanted}
+            if asked & self._in_vain:
                 self._drop_asking()
+            self._in_vain |= asked
             raise
         except Exception:
             self._drop_asking()
             raise
-        self._in_vain = 0
+        self._in_vain -= {where for where, _ in wanted}
         return found
 
     def _drop_asking(self) -> None:
-        consumer, self._asking, self._in_vain = self._asking, None, 0
+        consumer, self._asking, self._in_vain = self._asking, None, set()
         close_consumer(consumer)
 
     # --- reading, closing -------------------------------------------------------------------------
