@@ -23,6 +23,20 @@ if TYPE_CHECKING:
 A = "call/x/1"
 
 
+class SlowLog(MemoryLog):
+    """A log whose acknowledgement arrives when the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def append(self, body: bytes) -> int:
+        offset = await super().append(body)
+        await self.gate.wait()
+        return offset
+
+
 @asynccontextmanager
 async def shard_on(log: MemoryLog, folder: Path, name: str = "one") -> AsyncIterator[Shard]:
     """A shard that reads `log`, with its index in `folder`."""
