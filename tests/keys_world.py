@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 QUICK = {
     "max.compaction.lag.ms": "500",
     "segment.ms": "500",
+    "file.delete.delay.ms": "500",  # a compacted file lies there for a minute else
     "min.cleanable.dirty.ratio": "0.001",
 }
 
