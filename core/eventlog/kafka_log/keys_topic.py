@@ -16,13 +16,14 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, Ne
 
 from core.errors import Corrupt, Unavailable
 from core.eventlog.kafka_log.address import topic_of
+from core.eventlog.kafka_log.made import made
 from core.eventlog.kafka_log.options import connection_options
 from core.eventlog.kafka_log.replica import Entry, Knew
 from core.eventlog.kafka_log.topics import REPLICATION, settings_of
 from core.vocabulary import KEYS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from core.eventlog.kafka_log.address import KafkaSettings
 
@@ -59,6 +60,25 @@ class Read(NamedTuple):
     entries: list[Entry]
     void: int
     next_offset: int
+
+
+_PRODUCER: Final[Mapping[str, Any]] = {
+    "acks": "all",
+    "enable_idempotence": False,  # it does not survive an outage, and need not
+    "max_in_flight_requests_per_connection": 1,
+    "allow_auto_create_topics": False,
+    "metrics_enabled": False,
+    "max_block_ms": _REQUEST_MS,
+    "delivery_timeout_ms": 2 * _REQUEST_MS,
+}
+_CONSUMER: Final[Mapping[str, Any]] = {
+    "group_id": None,
+    "enable_auto_commit": False,
+    "auto_offset_reset": "none",  # the others skip, and a skipped key would be a lost one
+    "allow_auto_create_topics": False,
+    "metrics_enabled": False,
+    "max_poll_records": _POLL_RECORDS,
+}
 
 
 class KeysTopic:
@@ -130,16 +150,7 @@ class KeysTopic:
     def _send(self, entry: Entry) -> Any:
         with self._making:
             if self._producer is None:
-                self._producer = KafkaProducer(
-                    **self._options(),
-                    acks="all",
-                    enable_idempotence=False,  # it does not survive an outage, and need not
-                    max_in_flight_requests_per_connection=1,
-                    allow_auto_create_topics=False,
-                    metrics_enabled=False,
-                    max_block_ms=_REQUEST_MS,
-                    delivery_timeout_ms=2 * _REQUEST_MS,
-                )
+                self._producer = made(KafkaProducer, {**self._options(), **_PRODUCER})
             producer = self._producer
         headers = [] if entry.wrapped is None else [(HEADER, entry.knew.encoded())]
         return producer.send(
@@ -201,7 +212,7 @@ class KeysTopic:
         with self._asking:
             try:
                 if self._admin is None:
-                    self._admin = KafkaAdminClient(**self._options())
+                    self._admin = made(KafkaAdminClient, self._options())
                 return work(self._admin)
             except kafka.errors.TopicAlreadyExistsError:
                 raise
@@ -217,15 +228,7 @@ class KeysTopic:
     def reader(self) -> Iterator[Reader]:
         """Something to read the topic with, for one thread. Raises: Unavailable."""
         try:
-            consumer = KafkaConsumer(
-                **self._options(),
-                group_id=None,
-                enable_auto_commit=False,
-                auto_offset_reset="none",  # the others skip, and a skipped key would be a lost one
-                allow_auto_create_topics=False,
-                metrics_enabled=False,
-                max_poll_records=_POLL_RECORDS,
-            )
+            consumer = made(KafkaConsumer, {**self._options(), **_CONSUMER})
         except (kafka.errors.KafkaError, OSError, ValueError) as e:
             raise self.unavailable(type(e).__name__) from e
         try:
