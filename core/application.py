@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 from eventsourcing.application import AggregateNotFoundError, Repository
 from eventsourcing.persistence import EventStore
 
-from core.access import require
+from core.access import Verdict, require, verdict
 from core.account_rules import ACCOUNTS
 from core.call_rules import CALLS
 from core.calls import without_caller
@@ -141,7 +141,10 @@ class Application:
         """
         directory = self._directory()
         assert command.actor == command.asker.id, "who asks is who is recorded"
-        command.check(directory)
+        # Who may not is told so below, after a commit that makes it final; and told that first, not
+        # what else is wrong with the command.
+        if verdict(command.asker, command.DEED, command.place, directory) is not Verdict.DENIED:
+            command.check(directory)
         decider = DECIDERS.get(kind_of(command.stream))
         if decider is None:
             raise Invalid(f"there are no rules for {command.stream}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from judging import MUTANTS, Folded, Mutant
-from log_world import GENESIS, SECRET, At, Ticks, claim, commit, decided, record, rows
+from log_world import GENESIS, SECRET, T0, At, Ticks, claim, commit, decided, record, rows
 
 from core.commit import Accepted, Duplicate, Fork, StaleVerdict, Verdict, first_of, judged
 from core.eventlog.envelope import Claim, encode_genesis
@@ -179,11 +180,16 @@ moves = st.tuples(
 )
 
 
+def clock_of(node: int) -> Ticks:
+    """Nodes have not one clock: by their bytes a node knows its own copies from another's."""
+    return Ticks(T0 + timedelta(hours=node))
+
+
 async def raced(plan: Sequence[tuple[int, int, str, int, int]], folder: Path) -> None:
     store = MemoryStore()
     nodes = [
         await Node.open(
-            NodeSettings("memory:", folder / str(n), Ticks(), secret=SECRET, store=store)
+            NodeSettings("memory:", folder / str(n), clock_of(n), secret=SECRET, store=store)
         )
         for n in range(3)
     ]
