@@ -57,7 +57,7 @@ $(VENV)/.test: $(VENV)/.run
 # What fetches and runs Kafka. Without them a Java of the system and Maven do it.
 $(VENV)/.lab: $(VENV)/.run
 	@echo "· installing the packages that fetch and run Kafka"
-	@$(BIN)/pip install $(PIP) --no-build-isolation -e '.[lab]' || echo "· without them: the system's Java and Maven are tried" >&2
+	@$(BIN)/pip install $(PIP) --no-build-isolation -e '.[lab,fast]' || echo "· without them: the system's Java and Maven are tried" >&2
 	@touch $@
 
 # Locust brings Flask and gevent, which patches the world: an environment of its own.
@@ -89,7 +89,7 @@ faults: setup-test ## the whole of every fault suite (long; much of it as root)
 bench: setup-check ## measure, with machine and date; BENCH="kafka board" for parts of it
 	@$(BIN)/python -m tests.bench $(BENCH)
 
-loadtest: $(VENV)/.run $(LOAD)/.load ## a short surge against a server of its own, with its verdict
+loadtest: $(VENV)/.lab $(LOAD)/.load ## a short surge against a server of its own, with its verdict
 	@$(BIN)/python -m loadtests.run --locust $(LOAD)/bin/locust --server $(BIN)/kontaktcenter $(LOADTEST)
 
 format: setup-check ## let ruff set the lines and mend what it can

@@ -39,6 +39,7 @@ JOURNAL_ROWS_MAX = 5_000_000  # kept on a node: days of a surge; beyond it facts
 JOURNAL_ATTEMPTS_MAX = 8  # another fact has the id: the next of its chain is tried so many times
 BOOKS_LOOK_S = 5.0  # between looks at which books others have made
 INDEX_DELAY_S = 0.01  # how long judged commits may wait for their index rows
+INDEX_STEADY_S = 0.03  # the least time between two writes, where commits come one after another
 INDEX_BUSY_COMMITS = 100  # where so many wait after it, more than 10,000 come in a second:
 INDEX_DELAY_BUSY_S = 0.04  # so much longer they wait then, for company
 INDEX_CACHE_KIB = 16 * KIB  # of the one connection that writes a shard's index

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from core.errors import Unavailable
 from kontaktcenter import config as configuration
-from kontaktcenter import demo_accounts, demo_mark, process_log, server, wiring, words
+from kontaktcenter import demo_accounts, demo_mark, event_loop, process_log, server, wiring, words
 from kontaktcenter.config import ConfigError
 from kontaktcenter.demo_clock import DemoClock, LiveClock
 from kontaktcenter.demo_player import Player
@@ -45,7 +45,7 @@ def run(
     server.require_loopback(config, insecure=False)
     process_log.begin()
     demo_mark.claim(config)
-    return asyncio.run(_serve(config, speed, once=once))
+    return event_loop.run(_serve(config, speed, once=once), config.log)
 
 
 async def _serve(config: Config, speed: float, *, once: bool) -> int:
@@ -64,7 +64,7 @@ async def _serve(config: Config, speed: float, *, once: bool) -> int:
             people = tuple(person for person, _grant in demo_accounts.people(house.directory()))
             token = server.facts_token(config)
             app = wiring.web_app(house, token, note, people)
-            web = server.WebServer(app, lambda: _announce(config, listener, note))
+            web = server.WebServer(app, config.log, lambda: _announce(config, listener, note))
             player = asyncio.create_task(_play(house, clock, web, once=once))
             try:
                 return await web.run(listener)

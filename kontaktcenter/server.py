@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from core.errors import Unavailable
-from kontaktcenter import collecting, demo_mark, log_parts, process_log, wiring
+from kontaktcenter import collecting, demo_mark, event_loop, log_parts, process_log, wiring
 from kontaktcenter.config import ConfigError
 from kontaktcenter.edge import Exit
 from kontaktcenter.secret_file import read_secret
@@ -45,7 +45,7 @@ def run(config: Config, *, insecure: bool) -> int:
     for remark in log_parts.remarks(config):
         sys.stderr.write(remark + "\n")
     process_log.begin()
-    return asyncio.run(_serve(config))
+    return event_loop.run(_serve(config), config.log)
 
 
 def require_loopback(config: Config, *, insecure: bool) -> None:
@@ -70,7 +70,7 @@ async def _serve(config: Config) -> int:
         async with wiring.opened(config, out=terminal) as house:
             token = facts_token(config)
             app = wiring.web_app(house, token, demo_mark.note(config))
-            web = WebServer(app, lambda: _announce(house, listener))
+            web = WebServer(app, config.log, lambda: _announce(house, listener))
             return await web.run(listener)
 
 
@@ -180,10 +180,11 @@ class _Uvicorn(uvicorn.Server):
 class WebServer:
     """The web server on this loop; a signal stops it cleanly, a second one at once."""
 
-    def __init__(self, app: FastAPI, announce: Callable[[], None]) -> None:
-        """`announce` is called as soon as it answers."""
+    def __init__(self, app: FastAPI, log: str, announce: Callable[[], None]) -> None:
+        """`log` as `KC_LOG` has it; `announce` is called as soon as it answers."""
         settings = uvicorn.Config(
             app,
+            http="httptools" if event_loop.is_fast(log) else "h11",
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=_GRACE_S,

@@ -30,6 +30,7 @@ from core.eventlog.kafka_log import KafkaSettings, parse_address
 from core.eventlog.kafka_log.shard_log import KafkaLog
 from core.eventlog.node import Node, NodeSettings
 from core.eventlog.state import ShardState
+from kontaktcenter import event_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -248,7 +249,7 @@ def serve() -> None:
                 os.dup2(2, 1)  # what a node logs is no answer to the test
                 run = Run(**request["run"])
                 try:
-                    asyncio.run(work(replace(run, retry=tuple(run.retry))))
+                    event_loop.run(work(replace(run, retry=tuple(run.retry))), run.log)
                 except BaseException as e:
                     Marks(run.ledger).tell("failed", why=f"{type(e).__name__}: {e}")
                     raise

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from webdesk.services import Services
 
 _Held = Recorded | KeptFact
+_AT_ONCE_MAX: Final = 8  # facts that are read on the loop: a thread costs more than they do
 _TRIES_MAX: Final = 8  # somebody else may take an `n` between looking and recording
 
 
@@ -147,13 +148,18 @@ class FactsDesk:
 
     async def take(self, batch: Batch) -> dict[str, Any]:
         """The answer to a batch. Raises: Unavailable: the same batch may be sent again."""
-        items = await asyncio.to_thread(lambda: [self._parsed(raw) for raw in batch.facts])
+        if len(batch.facts) <= _AT_ONCE_MAX:
+            items = [self._parsed(raw) for raw in batch.facts]
+        else:
+            items = await asyncio.to_thread(lambda: [self._parsed(raw) for raw in batch.facts])
         as_of: dict[str, int] = {}
         for attempt in range(_TRIES_MAX):
             open_items = [item for item in items if item.result is None]
             if not open_items:
                 break
-            await asyncio.to_thread(self._number, open_items, attempt)
+            loose = [item for item in open_items if item.fact is not None and item.fact.n is None]
+            if loose:
+                await asyncio.to_thread(self._number, loose, attempt)
             sending = [item for item in open_items if item.result is None]
             for item, answer in zip(sending, await self._propose(sending), strict=True):
                 if isinstance(answer, Refused):
@@ -177,9 +183,8 @@ class FactsDesk:
             return _Item(result=_result("invalid", reason=e.message))
         return _Item(fact, event, fact.n or 0)
 
-    def _number(self, items: Sequence[_Item], attempt: int) -> None:
-        """Give each fact without an `n` its own, or find it as recorded. In a worker thread."""
-        loose = [item for item in items if item.fact is not None and item.fact.n is None]
+    def _number(self, loose: Sequence[_Item], attempt: int) -> None:
+        """Give facts without an `n` their own, or find them as recorded. In a worker thread."""
         streams = {item.stream for item in loose}
         kept = {stream: self._port.kept(stream) for stream in streams}
         seen = self._port.heads(streams)  # afterwards: what leaves the journal is in the log

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import Corrupt, KontaktcenterError, Unavailable
 from core.eventlog.sqlite_errors import is_surroundings
-from core.limits import INDEX_BUSY_COMMITS, INDEX_DELAY_BUSY_S, INDEX_DELAY_S
+from core.limits import INDEX_BUSY_COMMITS, INDEX_DELAY_BUSY_S, INDEX_DELAY_S, INDEX_STEADY_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,13 +44,16 @@ class IndexWriter:
         self._unwritten: tuple[Batch, Mark] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._gathering = False
+        self._wrote_s = float("-inf")  # by the loop's clock
         self._tasks: set[asyncio.Task[bool]] = set()
         self._closed = False
 
     def soon(self, delay_s: float = INDEX_DELAY_S) -> None:
         """Write after `delay_s` what has been judged by then; where it is much, a little later."""
         if self._timer is None and not self._closed:
-            self._timer = asyncio.get_running_loop().call_later(delay_s, self._due)
+            loop = asyncio.get_running_loop()
+            steady_s = self._wrote_s + INDEX_STEADY_S - loop.time()
+            self._timer = loop.call_later(max(delay_s, steady_s), self._due)
 
     def _due(self) -> None:
         self._timer = None
@@ -59,6 +62,7 @@ class IndexWriter:
         if self._gathering:  # names come in no order: a batch five times larger costs half as much
             self.soon(INDEX_DELAY_BUSY_S)
         else:
+            self._wrote_s = asyncio.get_running_loop().time()
             self.start()
 
     def start(self) -> asyncio.Task[bool]:

@@ -38,6 +38,7 @@ _T = TypeVar("_T")
 _SHORT_FINISH_S = 1.0
 _READ_WAIT_S = 1.0
 _READ_BEHIND_S = 0.25  # so long the reader may leave the log to those who append
+_READ_OWN_S = 0.05  # so long it does where it finds nothing there but our own
 _RECONNECT_S = 0.5
 
 
@@ -272,23 +273,27 @@ class Shard:
             if self._outbox.in_flight and not self._acked:
                 # What others append meanwhile shows as a gap before our own; until then there is
                 # nothing to read but what we have in hand.
-                await self._gap_or_pause()
+                await self._gap_or_pause(_READ_BEHIND_S)
             try:
                 records = await self._log.read(
                     self.state.next_offset, READ_RECORDS_MAX, _READ_WAIT_S
                 )
+                before = self.state.next_offset
                 for record in records:
                     if record.offset == self.state.next_offset:
                         self._judge_foreign(record)
+                if records and self.state.next_offset == before:
+                    # All of it our own, judged long ago: what comes next is most likely too.
+                    await self._gap_or_pause(_READ_OWN_S)
             except Unavailable:
                 await asyncio.sleep(_RECONNECT_S)
             except Exception as e:  # noqa: BLE001 -- the edge of a task: whoever waits must hear of it
                 self.broken(e if isinstance(e, KontaktcenterError) else unforeseen(e))
 
-    async def _gap_or_pause(self) -> None:
+    async def _gap_or_pause(self, pause_s: float) -> None:
         self._foreign.clear()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_READ_BEHIND_S):
+            async with asyncio.timeout(pause_s):
                 await self._foreign.wait()
 
     def _judge_foreign(self, record: Record) -> None:

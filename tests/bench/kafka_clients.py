@@ -54,9 +54,10 @@ class KafkaPython:
 
 
 class Aiokafka:
-    """aiokafka's `AIOKafkaProducer`: `send_and_wait(…)`."""
+    """aiokafka's `AIOKafkaProducer`: `send_and_wait(…)`, on the standard library's loop."""
 
     commits = 16_000
+    loop_factory = None
 
     def __init__(self, setting: Setting) -> None:
         self._setting, self._topic = setting, f"{setting.prefix}.bare"

@@ -70,6 +70,10 @@ class Looping(Protocol):
     commits: ClassVar[int]
 
     def __init__(self, setting: Setting) -> None: ...
+    @property
+    def loop_factory(self) -> Callable[[], asyncio.AbstractEventLoop] | None:
+        """What makes its loop; None: the standard library."""
+
     async def open(self) -> None:
         """Connect."""
 
@@ -199,7 +203,8 @@ def _threads(contender: Blocking, shares: list[list[Any]]) -> None:
 
 def looping(contender: Looping, setting: Setting, pids: Iterable[int]) -> Results:
     """All figures of a contender on a loop."""
-    return asyncio.run(_looping(contender, setting, pids))
+    with asyncio.Runner(loop_factory=contender.loop_factory) as runner:
+        return runner.run(_looping(contender, setting, pids))
 
 
 async def _looping(contender: Looping, setting: Setting, pids: Iterable[int]) -> Results:

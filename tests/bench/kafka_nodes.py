@@ -27,6 +27,7 @@ from bench.kafka_ours import settings_of
 
 from core.commit import Accepted, Draft, Happened
 from core.eventlog.node import Node
+from kontaktcenter import event_loop
 
 if TYPE_CHECKING:
     from bench.kafka_servers import Brokers
@@ -173,4 +174,4 @@ def measure(log: Brokers) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_one(sys.argv[1:]))
+    event_loop.run(_one(sys.argv[1:]), f"kafka://{sys.argv[1]}?client={sys.argv[3]}")

@@ -13,8 +13,11 @@ from core.commit import Accepted
 from core.eventlog.kafka_log import KafkaSecurity, KafkaSettings, parse_address
 from core.eventlog.node import Node, NodeSettings
 from kontaktcenter import collecting
+from kontaktcenter.event_loop import loop_factory
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bench.kafka_drive import Setting
 
     from core.commit import Answer, Draft
@@ -32,6 +35,11 @@ class Ours:
 
     commits: ClassVar[int] = 16_000
     client: ClassVar[str]
+
+    @property
+    def loop_factory(self) -> Callable[[], asyncio.AbstractEventLoop] | None:
+        """The loop that `serve` takes for this client."""
+        return loop_factory(f"kafka://{self._setting.brokers}?client={self.client}")
 
     def __init__(self, setting: Setting) -> None:
         self._setting, self._chance = setting, random.Random(setting.prefix)

@@ -21,6 +21,7 @@ from bench.kafka_drive import Results, cpu_here_s, peak_mb
 from bench.material import PER_ENVELOPE, raws
 
 from core.eventlog.envelope import encode_envelope
+from kontaktcenter import event_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,7 +134,8 @@ def main(arguments: list[str]) -> None:
             "peak_mb": peak_mb(),
         }
     else:
-        found = asyncio.run(_ours(what, brokers, prefix, folder, int(commits)))
+        ours = _ours(what, brokers, prefix, folder, int(commits))
+        found = event_loop.run(ours, f"kafka://{brokers}?client={what}")
     print(msgspec.json.encode(found).decode())
 
 

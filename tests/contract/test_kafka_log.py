@@ -253,9 +253,9 @@ async def test_where_no_broker_is_everything_answers_in_its_time(client: str) ->
 def test_a_client_that_is_not_installed_is_refused_in_words(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from core.eventlog.kafka_log import store as store_module
+    from core.eventlog.kafka_log import address as address_module
 
-    monkeypatch.setattr(store_module, "find_spec", lambda name: None)
+    monkeypatch.setattr(address_module, "find_spec", lambda name: None)
     with pytest.raises(Refused, match="kontaktcenter\\[fast\\]"):
         KafkaStore(settings_on("127.0.0.1:1", "x", "aiokafka"))
     address = settings_on("127.0.0.1:1", "x", "aiokafka").address

@@ -5,6 +5,7 @@ from core.eventlog.kafka_log.address import (
     KafkaSecurity,
     KafkaSettings,
     book_of_topic,
+    client_name,
     parse_address,
     topic_of,
 )
@@ -14,6 +15,7 @@ __all__ = [
     "KafkaSecurity",
     "KafkaSettings",
     "book_of_topic",
+    "client_name",
     "parse_address",
     "topic_of",
 ]

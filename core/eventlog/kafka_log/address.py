@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Literal, get_args
 
@@ -117,6 +118,16 @@ def _client_in(text: str, query: str) -> ClientName:
             raise _not_an_address(text, f"the client '{value}' is unknown")
         client = known[0]
     return client
+
+
+def fast_is_there() -> bool:
+    """Whether the extra `fast` is installed: aiokafka, and what packs its records."""
+    return find_spec("aiokafka") is not None and find_spec("cramjam") is not None
+
+
+def client_name(address: KafkaAddress) -> ClientName:
+    """The client that the address names, else aiokafka where it is installed."""
+    return address.client or ("aiokafka" if fast_is_there() else "kafka-python")
 
 
 def _not_an_address(text: str, why: str) -> Refused:

@@ -27,6 +27,7 @@ _POLL_S: Final = 0.5
 _SILENCE_S: Final = 3.0  # nothing came for so long: is anybody there?
 _IDENTITY_S: Final = 15.0
 _AGAIN_S: Final = 0.5
+_PACE_S: Final = 0.1  # between two readings, where nobody waits: most keys are this node's own
 _CLOSE_S: Final = 1.0
 _LOG: Final = structlog.get_logger("core.eventlog.keys")
 
@@ -49,6 +50,7 @@ class Following:
         self._reached = -1  # how far the topic was read, by this process
         self._fault: KontaktcenterError | None = None
         self._caught_up = False  # whether it has come as far as the topic was when it was met
+        self._awaited = 0  # how many wait for what the topic holds
         self._met = False  # whether this process has found the topic to be ours
         self.void = 0  # records that are nobody's keys
         self.compaction_s: float | None = None
@@ -64,6 +66,7 @@ class Following:
     def stop(self) -> None:
         """Read no more."""
         self._stopping.set()
+        self._await(0)
         self._thread.join(_CLOSE_S)  # a daemon: Kafka may keep it longer than anybody should wait
 
     def read_to_end(self) -> int:
@@ -77,14 +80,29 @@ class Following:
         if within_s < _END_S and not self._caught_up:
             raise self._topic.unavailable("being read from its beginning")
         self.meet()
-        end = self._end_within(within_s)
+        self._await(1)
+        try:
+            end = self._end_within(within_s)
+            with self._news:
+                self._news.wait_for(
+                    lambda: self._reached >= end or self._fault is not None, timeout=within_s
+                )
+                if self._reached >= end:
+                    return end
+                raise self._fault or self._topic.unavailable("not read to its end in time")
+        finally:
+            self._await(-1)
+
+    def _await(self, more: int) -> None:
+        with self._news:
+            self._awaited += more
+            self._news.notify_all()
+
+    def _pause(self) -> None:
         with self._news:
             self._news.wait_for(
-                lambda: self._reached >= end or self._fault is not None, timeout=within_s
+                lambda: self._awaited > 0 or self._stopping.is_set(), timeout=_PACE_S
             )
-            if self._reached >= end:
-                return end
-            raise self._fault or self._topic.unavailable("not read to its end in time")
 
     def _end_within(self, within_s: float) -> int:
         """Where the topic ends, asked on a thread that nobody waits for longer."""
@@ -159,6 +177,7 @@ class Following:
                     self.void += found.void
                     self._take_in(found.entries, next_offset)
                     self._progressed(next_offset, end)
+                    self._pause()
                 if now >= check_at:
                     end, check_at, heard_at = self._check(), now + _IDENTITY_S, now
                 elif now >= heard_at + _SILENCE_S:  # it may be the silence of the dead

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from core.errors import Refused, Unavailable
-from core.eventlog.kafka_log.address import book_of_topic, topic_of
+from core.eventlog.kafka_log.address import book_of_topic, client_name, fast_is_there, topic_of
 from core.eventlog.kafka_log.client import Away
 from core.eventlog.kafka_log.describer import AdminDescriber
 from core.eventlog.kafka_log.options import connection_options
@@ -154,13 +153,11 @@ class KafkaStore:
 
 def client_of(settings: KafkaSettings, options: Mapping[str, Any]) -> Client:
     """The client that the address names, else aiokafka where it is installed. Raises: Refused."""
-    installed = find_spec("aiokafka") is not None and find_spec("cramjam") is not None
-    wanted = settings.address.client or ("aiokafka" if installed else "kafka-python")
-    if wanted == "kafka-python":
+    if client_name(settings.address) == "kafka-python":
         from core.eventlog.kafka_log.classic import ClassicClient  # noqa: PLC0415 -- one of the two
 
         return ClassicClient(options)
-    if not installed:
+    if not fast_is_there():
         raise Refused(
             "KC_LOG asks for client=aiokafka, which is not installed: "
             "pip install 'kontaktcenter[fast]', or leave client= out"
