@@ -9,7 +9,7 @@ import shutil
 from typing import TYPE_CHECKING, Any, Final
 
 from core.errors import Refused
-from core.eventlog.index_snapshot import check_belongs
+from core.eventlog.index.snapshot import check_belongs
 from core.eventlog.locks import hold
 from core.eventlog.parts import index_path, open_parts
 from kontaktcenter.index_snapshot import INDEX, READ_MODELS, Unpacked, told, unpack
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from core.eventlog.index_rows import Mark
+    from core.eventlog.index.rows import Mark
     from kontaktcenter.config import Config
 
 _STAGING: Final = ".index-restoring"  # in the data folder, so that moving in is a rename

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from core.errors import Corrupt, NeedsUpgrade, NotFound, Refused
-from core.eventlog.index import LAYOUT as INDEX_LAYOUT
-from core.eventlog.index_rows import Mark
-from core.eventlog.index_snapshot import check_copy
+from core.eventlog.index.index import LAYOUT as INDEX_LAYOUT
+from core.eventlog.index.rows import Mark
+from core.eventlog.index.snapshot import check_copy
 from core.limits import FORMAT
 from kontaktcenter.words import _
 

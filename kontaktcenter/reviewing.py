@@ -21,7 +21,7 @@ from core.application import DECIDERS
 from core.commit import Accepted, Draft, Happened
 from core.errors import Corrupt, Unavailable
 from core.eventlog.envelope import Unreadable, decode_commit
-from core.eventlog.index_file import IndexFile
+from core.eventlog.index.file import IndexFile
 from core.limits import NUMBER_MAX, PROJECTION_BATCH_COMMITS, REVIEW_STATES_MAX
 from core.reviews import (
     PROCESS,

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from uuid import NAMESPACE_OID, uuid5
 
 from core.commit import Draft, Event, Happened
-from core.eventlog.blocking import BlockingNode
 from core.eventlog.node import NodeSettings
+from core.eventlog.recorder.blocking import BlockingNode
 from core.personal import CitySecret
 from projections.read_models import ReadModels, all_projections
 from projections.runner import Runner

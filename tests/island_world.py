@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from core.commit import Recorded
-    from core.eventlog.island import Island
+    from core.eventlog.island.island import Island
     from core.eventlog.memory_log import MemoryStore
 
 AFTER_S = 0.2  # two seconds, made short

@@ -24,8 +24,8 @@ from log_world import SECRET, T0, Ticks, decided, queued
 
 from core.calls import CallQueued
 from core.errors import KontaktcenterError, Refused, Unavailable, Unknown
-from core.eventlog import index as index_room
-from core.eventlog import index_sql
+from core.eventlog.index import index as index_room
+from core.eventlog.index import sql as index_sql
 from core.eventlog.kafka_log import KafkaSettings, parse_address
 from core.eventlog.kafka_log.shard_log import KafkaLog
 from core.eventlog.node import Node, NodeSettings

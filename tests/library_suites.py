@@ -15,7 +15,7 @@ from eventsourcing.tests import persistence as suites
 from eventsourcing.tests import projection as projection_suites
 from eventsourcing.utils import Environment
 
-from core.eventlog.recorder import (
+from core.eventlog.recorder.recorder import (
     LogAggregateRecorder,
     LogApplicationRecorder,
     LogFactory,
@@ -114,7 +114,7 @@ class FactorySuite(Made, suites.InfrastructureFactoryTestCase[LogFactory]):
 
 
 class ExampleSuite(Made, application_suites.ExampleApplicationTestCase):
-    expected_factory_topic = "core.eventlog.recorder:LogFactory"
+    expected_factory_topic = "core.eventlog.recorder.recorder:LogFactory"
 
     @pytest.fixture(autouse=True)
     def _environment(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from core.eventlog.index_file import IndexFile, index_files
+from core.eventlog.index.file import IndexFile, index_files
 from core.eventlog.node import Node
 
 Digests = Mapping[str, tuple[int, str]]

@@ -16,7 +16,7 @@ from eventsourcing.utils import Environment
 from kafka_kinds import KAFKA_KINDS, kafka_settings
 
 from core.eventlog.kafka_log.store import KafkaStore
-from core.eventlog.recorder import LogApplicationRecorder, LogFactory, LogProcessRecorder
+from core.eventlog.recorder.recorder import LogApplicationRecorder, LogFactory, LogProcessRecorder
 from core.eventlog.secret import load_secret
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from log_world import GENESIS
 
 from core.eventlog.envelope import LoggedCommit, encode_commit, encode_genesis
-from core.eventlog.index import Index
+from core.eventlog.index.index import Index
 from core.eventlog.memory_log import MemoryLog
 from core.eventlog.node import claim_of
 from core.eventlog.shard import Shard

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from core.errors import Corrupt, KontaktcenterError, Unavailable
 from core.eventlog.envelope import Genesis, Unreadable, decode_envelope
-from core.eventlog.index import Index
+from core.eventlog.index.index import Index
 from core.eventlog.parts import drop_index, index_path, set_aside
 from core.eventlog.shard import Shard
 from core.limits import BOOKS_LOOK_S, FORMAT

@@ -14,8 +14,8 @@ from core.limits import INDEX_BUSY_COMMITS, INDEX_DELAY_BUSY_S, INDEX_DELAY_S, I
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from core.eventlog.index import Index
-    from core.eventlog.index_rows import Batch, Mark
+    from core.eventlog.index.index import Index
+    from core.eventlog.index.rows import Batch, Mark
     from core.eventlog.state import ShardState
 
 _RETRY_S = 0.5

@@ -18,9 +18,9 @@ from core.eventlog.envelope import (
     encode_commit,
 )
 from core.eventlog.erasing import carry_out
-from core.eventlog.index import with_commits
-from core.eventlog.island import Island
-from core.eventlog.kept import kept_facts
+from core.eventlog.index.index import with_commits
+from core.eventlog.island.island import Island
+from core.eventlog.island.kept import kept_facts
 from core.eventlog.keyring import Keyring
 from core.eventlog.parts import hold_index, open_parts, protected_of
 from core.eventlog.proposing import Proposing, claim_of

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import Corrupt, NeedsUpgrade, Unavailable
 from core.eventlog.envelope import Genesis, encode_genesis
-from core.eventlog.index import JUDGED_COLUMNS
+from core.eventlog.index.index import JUDGED_COLUMNS
 from core.eventlog.reading import check_genesis, check_tail, judge_record
 from core.limits import BULK_BATCH_COMMITS, FORMAT, READ_RECORDS_MAX
 

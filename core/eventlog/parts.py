@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from core.errors import KontaktcenterError, Refused, Unavailable
-from core.eventlog.clean_close import CLOSED
-from core.eventlog.index import DISTRUSTED
+from core.eventlog.index.clean_close import CLOSED
+from core.eventlog.index.index import DISTRUSTED
 from core.eventlog.keys import KeyBook, MemoryKeys, SqliteKeys
 from core.eventlog.locks import hold
 from core.eventlog.memory_log import MemoryStore

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from eventsourcing.persistence import AggregateRecorder, EventStore, StoredEvent
 
-from core.eventlog.index import VERSION_MAX, with_commits
-from core.eventlog.mapper import EventMapper, stored_event
+from core.eventlog.index.index import VERSION_MAX, with_commits
+from core.eventlog.recorder.mapper import EventMapper, stored_event
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

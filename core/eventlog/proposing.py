@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from core.commit import Draft, Event, Happened, Verdict
     from core.eventlog.books import Books
-    from core.eventlog.island import Island
+    from core.eventlog.island.island import Island
     from core.eventlog.keyring import Keyring
     from core.eventlog.settings import NodeSettings
     from core.personal import CitySecret, DataKey

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from core.commit import Answer, Draft, Event
-    from core.eventlog.index import Index
+    from core.eventlog.index.index import Index
     from core.eventlog.keyring import Keyring
     from core.eventlog.keys import KeyBook
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
 
     from core.commit import Accepted, Verdict
-    from core.eventlog.index import Index
+    from core.eventlog.index.index import Index
     from core.eventlog.log import Log, Record
 
 _T = TypeVar("_T")

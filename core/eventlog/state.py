@@ -14,8 +14,8 @@ from zlib import crc32
 
 from core.commit import Accepted, Fork, StaleVerdict, Verdict
 from core.errors import NeedsUpgrade
-from core.eventlog.index import VERSION_MAX, Index
-from core.eventlog.index_rows import Batch, CommitRow, Mark, StreamRow, row_crc
+from core.eventlog.index.index import VERSION_MAX, Index
+from core.eventlog.index.rows import Batch, CommitRow, Mark, StreamRow, row_crc
 from core.judge import FIRST_VERSION, judge
 from core.limits import FORMAT, HEADS_CACHED_MAX, VERDICTS_CACHED_MAX
 

@@ -17,7 +17,7 @@ from zlib import crc32
 from core.commit import Accepted, Fork, StaleVerdict, Verdict
 from core.errors import Corrupt, NeedsUpgrade
 from core.eventlog.envelope import Genesis, Unreadable, decode_commit, decode_envelope
-from core.eventlog.index_rows import Mark, row_crc
+from core.eventlog.index.rows import Mark, row_crc
 from core.eventlog.node import Node
 from core.eventlog.reading import check_genesis, read_claim
 from core.judge import judge

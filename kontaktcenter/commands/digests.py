@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from core.errors import Invalid, NotFound
-from core.eventlog.index_file import IndexFile
+from core.eventlog.index.file import IndexFile
 from kontaktcenter.edge import Exit
 from kontaktcenter.words import _
 

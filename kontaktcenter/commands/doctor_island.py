@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.errors import KontaktcenterError
-from core.eventlog.journal import Journal
-from core.eventlog.journal_file import FILE, damaged_journals
+from core.eventlog.island.journal import Journal
+from core.eventlog.island.journal_file import FILE, damaged_journals
 from kontaktcenter.commands.check import FAIL, OK, WARN, Check
 from kontaktcenter.words import _, plural
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from core.eventlog.island import Island
+    from core.eventlog.island.island import Island
     from core.eventlog.node import Node
 
 

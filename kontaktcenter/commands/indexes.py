@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from core.errors import Unavailable
-from core.eventlog.index import LAYOUT as INDEX_LAYOUT
-from core.eventlog.index_snapshot import check_copy, copy_whole
+from core.eventlog.index.index import LAYOUT as INDEX_LAYOUT
+from core.eventlog.index.snapshot import check_copy, copy_whole
 from core.limits import FORMAT
 from kontaktcenter import __version__
 from kontaktcenter.index_snapshot import (

@@ -13,7 +13,7 @@ from bench.common import rounds, table
 from bench.material import PER_ENVELOPE, raws
 
 from core.eventlog.envelope import decode_claim
-from core.eventlog.index import Index
+from core.eventlog.index.index import Index
 from core.eventlog.state import ShardState
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from eventsourcing.persistence import Tracking, TrackingRecorder
 from eventsourcing.projection import Projection, ProjectionRunner
 from eventsourcing.sqlite import SQLiteTrackingRecorder
 
-from core.eventlog.blocking import BlockingNode
 from core.eventlog.node import Node, NodeSettings
+from core.eventlog.recorder.blocking import BlockingNode
 from core.taxonomy import Directory
 from projections.read_models import all_projections
 from projections.runner import Runner

@@ -15,8 +15,8 @@ from web_house import AUTH, EXCHANGE, WebHouse, fact
 from core.calls import CallAnswered
 from core.catalogue import EVENTS
 from core.eventlog import codec
-from core.eventlog.mapper import EventMapper
 from core.eventlog.product import ProductRecorder
+from core.eventlog.recorder.mapper import EventMapper
 from core.limits import SNAPSHOT_EVERY_VERSIONS
 
 if TYPE_CHECKING:

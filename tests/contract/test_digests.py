@@ -11,7 +11,7 @@ from log_world import SECRET, opened, positions, queued, sqlite_settings, story
 from nodes_world import assert_same_digests
 
 from core.errors import Corrupt, NotFound
-from core.eventlog.index_file import IndexFile, index_files
+from core.eventlog.index.file import IndexFile, index_files
 from core.eventlog.memory_log import MemoryStore
 from core.eventlog.verify import rebuild
 

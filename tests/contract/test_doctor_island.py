@@ -8,7 +8,7 @@ from cut_log import Wire
 from island_world import island_of, node_on, returned, until
 from log_world import opened, queued, sqlite_settings, story
 
-from core.eventlog.journal_file import FILE
+from core.eventlog.island.journal_file import FILE
 from core.eventlog.memory_log import MemoryStore
 from kontaktcenter.commands.doctor_island import checks
 

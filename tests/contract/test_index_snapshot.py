@@ -14,8 +14,8 @@ from index_world import MODELS, World, names
 from log_world import SECRET, opened, queued, sqlite_settings, story
 from nodes_world import assert_same_digests
 
-from core.eventlog.index_file import index_files
-from core.eventlog.index_snapshot import check_copy, copy_whole
+from core.eventlog.index.file import index_files
+from core.eventlog.index.snapshot import check_copy, copy_whole
 from core.eventlog.memory_log import MemoryLog, MemoryStore
 from core.eventlog.parts import index_path
 from kontaktcenter.index_snapshot import MANIFEST

@@ -90,7 +90,7 @@ async def test_a_decision_waits_while_the_cut_is_young_and_is_refused_clearly_la
     wire.mend()
     assert isinstance((await asked).verdict, Accepted)
     await returned(node)
-    monkeypatch.setattr("core.eventlog.island.ANSWER_S_MAX", 0.1)
+    monkeypatch.setattr("core.eventlog.island.island.ANSWER_S_MAX", 0.1)
     wire.cut("fails")
     assert isinstance((await node.propose(queued(2))).verdict, Kept)
     await asyncio.sleep(0.15)

@@ -13,9 +13,9 @@ from log_world import T0, At, commit, flips
 
 from core.errors import Corrupt, NeedsUpgrade, Unavailable
 from core.eventlog.envelope import encode_commit
-from core.eventlog.journal import Journal, open_journal
-from core.eventlog.journal_file import FILE, Entry, damaged_journals
-from core.eventlog.lanes import entry_of
+from core.eventlog.island.journal import Journal, open_journal
+from core.eventlog.island.journal_file import FILE, Entry, damaged_journals
+from core.eventlog.island.lanes import entry_of
 from core.eventlog.node import claim_of
 
 STREAM = "call/x/1"
@@ -151,7 +151,7 @@ import sys
 from pathlib import Path
 sys.path[:0] = {paths!r}
 from test_journal import entry
-from core.eventlog.journal import Journal
+from core.eventlog.island.journal import Journal
 journal = Journal(Path({path!r}))
 for n in range(1_000_000):
     journal.keep([entry(n, f"call/x/{{n}}")])

@@ -12,7 +12,7 @@ from golden_envelopes import EXPECTED, FOLDER, MANIFEST, golden, judged, records
 from log_world import GENESIS
 
 from core.eventlog.envelope import Unreadable, decode_commit, decode_envelope, encode_envelope
-from core.eventlog.index import Index
+from core.eventlog.index.index import Index
 from core.eventlog.memory_log import MemoryLog
 from core.eventlog.shard import Shard
 

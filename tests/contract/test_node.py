@@ -25,10 +25,10 @@ from log_world import (
 
 from core.commit import Accepted, Duplicate, StaleVerdict, Verdict, judged
 from core.errors import Refused, Unavailable
-from core.eventlog.blocking import BlockingNode
 from core.eventlog.kafka_log.admin import ensure_topics
 from core.eventlog.memory_log import MemoryStore
 from core.eventlog.node import Node, NodeSettings
+from core.eventlog.recorder.blocking import BlockingNode
 
 A = "call/x/1.1"
 

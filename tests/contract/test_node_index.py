@@ -24,7 +24,7 @@ from log_world import (
 
 from core.commit import Accepted, Duplicate
 from core.errors import Corrupt, Unavailable
-from core.eventlog.index import Index
+from core.eventlog.index.index import Index
 from core.eventlog.node import Node
 from core.eventlog.verify import FAULTS_TOLD_MAX, rebuild, verify_shard
 

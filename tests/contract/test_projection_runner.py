@@ -17,9 +17,9 @@ from figures_world import NOW, Figures, Told, draft, figures_at
 
 from core.calls import CallAnswered, CallQueued, ExchangeRestarted
 from core.errors import NotFound, Unavailable
-from core.eventlog.blocking import BlockingNode
 from core.eventlog.envelope import LoggedCommit, LoggedEvent
 from core.eventlog.node import FeedCommit, NodeSettings
+from core.eventlog.recorder.blocking import BlockingNode
 from core.personal import CitySecret
 from core.vocabulary import call_stream, exchange_stream
 from projections.queue_entries import QueueEntries
@@ -317,7 +317,7 @@ def test_calls_that_fell_out_of_memory_are_read_back(
 
 
 CHILD = """ import sys from pathlib import Path from figures_world import NOW from
-core.eventlog.blocking import BlockingNode from core.eventlog.node import NodeSettings from
+core.eventlog.recorder.blocking import BlockingNode from core.eventlog.node import NodeSettings from
 core.personal import CitySecret from projections.read_models import all_projections from
 projections.runner import Runner import projections.runner
 projections.runner.PROJECTION_BATCH_COMMITS = 7 folder = Path(sys.argv[1]) node =

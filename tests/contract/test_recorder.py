@@ -21,8 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorder_kit import A, LogOfTest, application, event, log, make_on_any, process
 
-from core.eventlog.recorder import LogFactory
-from core.eventlog.stored import originator_of, pack_state, stream_of, unpack_state
+from core.eventlog.recorder.recorder import LogFactory
+from core.eventlog.recorder.stored import originator_of, pack_state, stream_of, unpack_state
 
 __all__ = ["log", "make_on_any"]  # the fixtures
 

@@ -15,7 +15,7 @@ from kafka_kinds import CLIENTS, kafka_settings
 from project import ROOT
 from recorder_kit import A, application
 
-from core.eventlog.recorder import LogFactory
+from core.eventlog.recorder.recorder import LogFactory
 from core.eventlog.secret import load_secret
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ import json, sys
 from eventsourcing.persistence import IntegrityError, StoredEvent
 from eventsourcing.utils import Environment
 from uuid import UUID
-from core.eventlog.recorder import LogFactory
+from core.eventlog.recorder.recorder import LogFactory
 
 env = json.loads(sys.argv[1])
 factory = LogFactory(Environment("Bank", env))

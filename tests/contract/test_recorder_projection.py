@@ -11,7 +11,7 @@ from eventsourcing.domain import Aggregate, DomainEventProtocol
 from eventsourcing.persistence import Tracking  # noqa: TC002 -- the library looks at it
 from eventsourcing.projection import Projection, ProjectionRunner
 
-from core.eventlog.recorder import LogTrackingRecorder
+from core.eventlog.recorder.recorder import LogTrackingRecorder
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -24,8 +24,8 @@ from eventsourcing.utils import Environment
 from project import ROOT
 from recorder_kit import A, B, application, event, make_factory
 
-from core.eventlog import recorder as module
-from core.eventlog.recorder import LogFactory, LogProcessRecorder, LogTrackingRecorder
+from core.eventlog.recorder import recorder as module
+from core.eventlog.recorder.recorder import LogFactory, LogProcessRecorder, LogTrackingRecorder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,7 +140,7 @@ def tries_from_another_process(folder: Path) -> str:
     code = (
         "import sys\n"
         "from eventsourcing.persistence import InfrastructureFactoryError\n"
-        "from core.eventlog.recorder import LogFactory\n"
+        "from core.eventlog.recorder.recorder import LogFactory\n"
         "try:\n"
         "    LogFactory({'KC_LOG': sys.argv[1]}).close()\n"
         "    print('open')\n"

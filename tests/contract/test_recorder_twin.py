@@ -11,7 +11,7 @@ from eventsourcing.utils import Environment
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.eventlog.recorder import LogFactory
+from core.eventlog.recorder.recorder import LogFactory
 
 IDS: list[UUID | str] = [UUID(int=1), UUID(int=2), "text", "aggregate/x"]
 TOPICS = ["made", "moved"]

@@ -15,7 +15,7 @@ from cli_process import kc, kc_json
 from log_world import sqlite_settings
 
 from core.case_rules import CASES
-from core.eventlog.blocking import BlockingNode
+from core.eventlog.recorder.blocking import BlockingNode
 
 if TYPE_CHECKING:
     from pathlib import Path

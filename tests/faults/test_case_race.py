@@ -14,7 +14,7 @@ from faults.test_case_kill import a_free_port
 from log_world import sqlite_settings
 
 from core.case_rules import CASES
-from core.eventlog.blocking import BlockingNode
+from core.eventlog.recorder.blocking import BlockingNode
 from core.limits import TEXT_CHARS_MAX
 
 if TYPE_CHECKING:

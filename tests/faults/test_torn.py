@@ -15,7 +15,7 @@ from fault_zygote import Run
 from log_world import opened
 
 from core.errors import Corrupt, KontaktcenterError, Unavailable
-from core.eventlog.index import Index
+from core.eventlog.index.index import Index
 from core.eventlog.verify import refold
 
 if TYPE_CHECKING:

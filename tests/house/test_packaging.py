@@ -24,7 +24,7 @@ PROVIDED_BY = {  # by its parts
     "argon2": "argon2-cffi",
     "kafka": "kafka-python",
 }
-EXTRA = {"aiokafka"}  # of the extra `fast`; imported where it is installed
+EXTRA = {"aiokafka", "uvloop"}  # of the extra `fast`; imported where they are installed
 PINS = (ROOT / "constraints.txt").read_text(encoding="utf-8")
 
 

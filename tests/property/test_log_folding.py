@@ -16,7 +16,7 @@ from log_world import GENESIS, SECRET, T0, At, Ticks, claim, commit, decided, re
 
 from core.commit import Accepted, Duplicate, Fork, StaleVerdict, Verdict, first_of, judged
 from core.eventlog.envelope import Claim, encode_genesis
-from core.eventlog.index import Index
+from core.eventlog.index.index import Index
 from core.eventlog.log import Record
 from core.eventlog.memory_log import MemoryStore
 from core.eventlog.node import Node, NodeSettings

@@ -20,7 +20,7 @@ from log_world import Ticks, sqlite_settings
 
 from core.access import Deed, sight
 from core.case_rules import CASES
-from core.eventlog.blocking import BlockingNode
+from core.eventlog.recorder.blocking import BlockingNode
 from projections.case_queries import CasePeriod, case_counts, complaints_of, first_contact_of
 from projections.case_volumes import volumes
 from projections.case_wait_queries import WaitQuery, silences, waiting

@@ -33,9 +33,9 @@ from core.cases import CaseRegistered
 from core.commit import Accepted, Duplicate
 from core.errors import Invalid
 from core.eventlog.directory import DirectoryFollower
-from core.eventlog.mapper import EventMapper, stored_event
 from core.eventlog.node import Node, NodeSettings
 from core.eventlog.product import product_events
+from core.eventlog.recorder.mapper import EventMapper, stored_event
 from core.held import HeldMapper, PortRecorder
 from core.limits import SNAPSHOT_EVERY_VERSIONS
 from core.personal import Personal

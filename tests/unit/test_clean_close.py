@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.errors import Corrupt
-from core.eventlog.clean_close import CLOSED, note_close, take_note
-from core.eventlog.index import Index
-from core.eventlog.index_rows import Batch, Mark
+from core.eventlog.index.clean_close import CLOSED, note_close, take_note
+from core.eventlog.index.index import Index
+from core.eventlog.index.rows import Batch, Mark
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -23,9 +23,9 @@ from core.eventlog.envelope import (
     encode_commit,
 )
 from core.eventlog.flights import unforeseen
+from core.eventlog.island.resealing import Place, seal_again
+from core.eventlog.island.telling import same_commit
 from core.eventlog.protecting import close_again
-from core.eventlog.resealing import Place, seal_again
-from core.eventlog.telling import same_commit
 from core.limits import (
     ISLAND_RETURN_BATCH,
     ISLAND_RETURN_PER_S,
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from core.commit import Verdict
-    from core.eventlog.island import Island
-    from core.eventlog.journal_file import Row
+    from core.eventlog.island.island import Island
+    from core.eventlog.island.journal_file import Row
+    from core.eventlog.island.lanes import Lane
     from core.eventlog.keyring import Keyring
-    from core.eventlog.lanes import Lane
 
 _PROBE_ROWS = 100
 _BREATH_S = 0.02

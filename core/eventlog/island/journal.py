@@ -12,7 +12,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from core.errors import Corrupt, NeedsUpgrade, Unavailable, Unknown
-from core.eventlog.journal_file import (
+from core.eventlog.island.journal_file import (
     FILE,
     RETRY_S,
     SQL_ROW,
@@ -27,8 +27,8 @@ from core.eventlog.journal_file import (
     salvaged,
     set_aside,
 )
+from core.eventlog.island.telling import same_commit
 from core.eventlog.sqlite_errors import SqliteErrors
-from core.eventlog.telling import same_commit
 from core.limits import JOURNAL_ROWS_MAX, MIB
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from core.eventlog.envelope import Unreadable, decode_commit
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from core.eventlog.journal import Journal
+    from core.eventlog.island.journal import Journal
     from core.personal import DataKey
 
 

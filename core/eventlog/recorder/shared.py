@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from core.commit import Clock
 from core.errors import Refused, Unavailable
-from core.eventlog.blocking import BlockingNode
 from core.eventlog.kafka_log import KafkaSettings
 from core.eventlog.parts import sqlite_path
+from core.eventlog.recorder.blocking import BlockingNode
 from core.eventlog.settings import NodeSettings
 
 if TYPE_CHECKING:

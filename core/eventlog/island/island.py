@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from core.commit import Draft, Happened, Kept, process_id
 from core.errors import Unavailable
-from core.eventlog.journal import Journal, open_journal
-from core.eventlog.journal_writer import FACTS, JournalWriter
-from core.eventlog.lanes import Asked, Encoding, Lane, Notice, place_of
+from core.eventlog.island.journal import Journal, open_journal
+from core.eventlog.island.journal_writer import FACTS, JournalWriter
+from core.eventlog.island.lanes import Asked, Encoding, Lane, Notice, place_of
+from core.eventlog.island.returning import Returning
 from core.eventlog.node_id import node_id
-from core.eventlog.returning import Returning
 from core.limits import ANSWER_S_MAX, ISLAND_AFTER_S, ISLAND_NOTICE_S, ISLAND_RETURN_BATCH
 from core.nodes import PROCESS, NodeCutOff, NodeJoined, NodeReturned, node_asking, node_stream
 from core.vocabulary import CENTRE, Origin

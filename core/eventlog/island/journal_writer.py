@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from core.commit import Kept
 from core.errors import KontaktcenterError
 from core.eventlog.flights import unforeseen
-from core.eventlog.lanes import entry_of
+from core.eventlog.island.lanes import entry_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from core.eventlog.envelope import Claim
-    from core.eventlog.journal import Journal
-    from core.eventlog.journal_file import Entry
-    from core.eventlog.lanes import Lane
+    from core.eventlog.island.journal import Journal
+    from core.eventlog.island.journal_file import Entry
+    from core.eventlog.island.lanes import Lane
 
 _T = TypeVar("_T")
 FACTS: Final = "facts"  # the note of how many facts the island of now has kept

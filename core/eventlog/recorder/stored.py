@@ -17,14 +17,14 @@ from eventsourcing.persistence import DataError, Notification, StoredEvent
 
 from core.errors import Corrupt
 from core.eventlog.envelope import LoggedEvent
-from core.eventlog.index import VERSION_MAX
+from core.eventlog.index.index import VERSION_MAX
 from core.limits import STORED_STATE_DEPTH_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from core.eventlog.index_rows import StreamRow
+    from core.eventlog.index.rows import StreamRow
 
 _UUID: Final = "aggregate/"
 _TEXT: Final = "text/"

@@ -32,18 +32,18 @@ from eventsourcing.utils import Environment, EnvType, resolve_topic
 from core.commit import Accepted, Fork, first_of
 from core.errors import KontaktcenterError
 from core.eventlog.envelope import LoggedCommit, LoggedTracking, encode_commit
-from core.eventlog.index import VERSION_MAX
+from core.eventlog.index.index import VERSION_MAX
 from core.eventlog.node import claim_of
-from core.eventlog.recorder_reading import (
+from core.eventlog.recorder.reading import (
     LogSubscription,
     library_error,
     scan,
     wait_for_tracking,
 )
-from core.eventlog.recorder_settings import kafka_settings_of
-from core.eventlog.recorder_snapshots import SnapshotRecorder
-from core.eventlog.shared import Lease, LogSettings, SharedNodes
-from core.eventlog.stored import logged_events, stored_events, stream_of
+from core.eventlog.recorder.settings import kafka_settings_of
+from core.eventlog.recorder.shared import Lease, LogSettings, SharedNodes
+from core.eventlog.recorder.snapshots import SnapshotRecorder
+from core.eventlog.recorder.stored import logged_events, stored_events, stream_of
 from core.vocabulary import CALLS, CASES_PREFIX, CENTRE, KEYS
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from threading import Event
 
     from core.commit import Clock
-    from core.eventlog.shared import SharedBook
+    from core.eventlog.recorder.shared import SharedBook
 
 _Class = TypeVar("_Class")
 _NODES: Final = SharedNodes()

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from core.commit import Accepted, StaleVerdict
 from core.errors import Corrupt, Unavailable
-from core.eventlog.clean_close import note_close, take_note
 from core.eventlog.envelope import Claim, LoggedCommit, Unreadable, decode_claim, decode_commit
-from core.eventlog.index_rows import Batch, CommitRow, Mark, StreamRow, crc_of, row_crc
-from core.eventlog.index_sql import (
+from core.eventlog.index.clean_close import note_close, take_note
+from core.eventlog.index.rows import Batch, CommitRow, Mark, StreamRow, crc_of, row_crc
+from core.eventlog.index.sql import (
     SQL_ASIDE,
     SQL_COMMITS,
     SQL_COMMITS_FROM,

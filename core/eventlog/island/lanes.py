@@ -11,7 +11,7 @@ from zlib import crc32
 
 from core.commit import Draft, Kept, Verdict
 from core.eventlog.envelope import Claim, decode_commit, encode_commit
-from core.eventlog.journal_file import Entry
+from core.eventlog.island.journal_file import Entry
 from core.eventlog.shard import Shard
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import unquote
 
 from core.errors import Corrupt, NotFound, Unavailable
-from core.eventlog.index import LAYOUT
-from core.eventlog.index_rows import Mark, row_crc
+from core.eventlog.index.index import LAYOUT
+from core.eventlog.index.rows import Mark, row_crc
 from core.eventlog.sqlite_errors import SqliteErrors, is_surroundings
 
 if TYPE_CHECKING:

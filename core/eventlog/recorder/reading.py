@@ -10,15 +10,15 @@ from eventsourcing import persistence
 from eventsourcing.persistence import ListenNotifySubscription, Notification
 
 from core.errors import Corrupt, Refused, Unavailable
-from core.eventlog.shared import Closed
-from core.eventlog.stored import events_of, notification
+from core.eventlog.recorder.shared import Closed
+from core.eventlog.recorder.stored import events_of, notification
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from threading import Event
 
-    from core.eventlog.recorder import LogApplicationRecorder
-    from core.eventlog.shared import SharedBook
+    from core.eventlog.recorder.recorder import LogApplicationRecorder
+    from core.eventlog.recorder.shared import SharedBook
     from core.eventlog.state import ShardState
 
 _FIRST_COMMITS: Final = (

@@ -10,8 +10,8 @@ from urllib.parse import quote
 from eventsourcing import persistence
 from eventsourcing.persistence import AggregateRecorder, StoredEvent
 
-from core.eventlog.index import VERSION_MAX
-from core.eventlog.stored import stream_of
+from core.eventlog.index.index import VERSION_MAX
+from core.eventlog.recorder.stored import stream_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from core.errors import Corrupt, Refused, Unavailable
-from core.eventlog.index_file import IndexFile
+from core.eventlog.index.file import IndexFile
 from core.eventlog.reading import check_tail
 from core.eventlog.sqlite_errors import is_surroundings
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from core.eventlog.index_rows import Mark
+    from core.eventlog.index.rows import Mark
     from core.eventlog.log import Log
 
 _PAGES_PER_STEP: Final = 4_096  # 16 MiB of the usual page: progress is told so often
