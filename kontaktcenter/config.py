@@ -94,6 +94,7 @@ class Config:
     kafka_sasl_mechanism: str = "SCRAM-SHA-512"
     kafka_username: str | None = None
     kafka_password_file: Path | None = None
+    kafka_void: str | None = None
     file: Path | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
 

@@ -66,6 +66,13 @@ def _kafka(text: str) -> str:
         raise ConfigError(e.message, key="log") from e
 
 
+def _void(text: str) -> str:
+    from core.eventlog.kafka_log import parse_void  # noqa: PLC0415 -- as above
+
+    parse_void(text)
+    return text
+
+
 def _one_of(*words: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in words:
@@ -173,4 +180,5 @@ KEYS: Final = (
     ),
     Key("kafka_username", "KC_KAFKA_USERNAME", "the node's name at the brokers", _word),
     Key("kafka_password_file", "KC_KAFKA_PASSWORD_FILE", "a file", _path),
+    Key("kafka_void", "KC_KAFKA_VOID", "BOOK/SHARD:OFFSET, with commas between them", _void),
 )

@@ -6,7 +6,7 @@ import ipaddress
 from typing import TYPE_CHECKING, Final, cast
 
 from core.errors import Corrupt
-from core.eventlog.kafka_log import KafkaSecurity, KafkaSettings, parse_address
+from core.eventlog.kafka_log import KafkaSecurity, KafkaSettings, parse_address, parse_void
 from kontaktcenter.config_keys import KAFKA, NEVER, PLAINTEXT, SASL_PLAINTEXT, TRIAL, ConfigError
 from kontaktcenter.secret_file import read_secret
 from kontaktcenter.words import _
@@ -47,8 +47,9 @@ def kafka_settings(config: Config, address: str | None = None) -> KafkaSettings 
     )
     create = "" if config.log_create == NEVER else config.log_create
     return KafkaSettings(
-        parse_address(address), security, cast("Create", create), cast("Profile", config.profile)
-    )
+        parse_address(address), security, cast("Create", create), cast("Profile", config.profile),
+        parse_void(config.kafka_void) if config.kafka_void else frozenset(),
+    )  # fmt: skip
 
 
 def _require_file(key: str, file: Path | None) -> None:

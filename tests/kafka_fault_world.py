@@ -63,9 +63,14 @@ class FaultNode:
         """It goes on."""
         os.kill(self.pid, signal.SIGCONT)
 
+    @property
+    def marks_file(self) -> Path:
+        """Where it tells of itself."""
+        return self.ledger.with_name(f"{self.ledger.name}.marks")
+
     def marks(self) -> list[dict[str, Any]]:
         """What it has told in all its runs."""
-        path = self.ledger.with_name(f"{self.ledger.name}.marks")
+        path = self.marks_file
         raw = path.read_bytes() if path.exists() else b""
         return [json.loads(line) for line in raw.split(b"\n")[:-1]]
 
@@ -118,6 +123,7 @@ class FaultWorld:
     real: str = ""
     nodes: dict[str, FaultNode] = field(default_factory=dict)
     create: str = "unsafe"
+    markers: dict[int, frozenset[int]] = field(default_factory=dict)  # of strangers' transactions
     strangers: tuple[str, ...] = ()  # origins of commits that nobody of ours meant
 
     def node(self, name: str, spawner: Zygote | None = None) -> FaultNode:
@@ -165,7 +171,9 @@ class FaultWorld:
 
     def compare(self, digests: list[Mapping[str, Any]]) -> dict[str, Judged]:
         """The ledgers against the log; the nodes' digests against it and each other."""
-        calls = judge_book(read_book(self.real or self.servers, f"{self.prefix}.calls"))
+        calls = judge_book(
+            read_book(self.real or self.servers, f"{self.prefix}.calls", self.markers)
+        )
         centre = judge_book(read_book(self.real or self.servers, f"{self.prefix}.centre"))
         lines = read_ledgers(node.ledger for node in self.nodes.values() if node.ledger.exists())
         faults = compare(lines, calls, is_others=self._is_others)

@@ -26,7 +26,7 @@ from core.calls import CallQueued
 from core.errors import KontaktcenterError, Refused, Unavailable, Unknown
 from core.eventlog.index import index as index_room
 from core.eventlog.index import sql as index_sql
-from core.eventlog.kafka_log import KafkaSettings, parse_address
+from core.eventlog.kafka_log import KafkaSettings, parse_address, parse_void
 from core.eventlog.kafka_log.shard_log import KafkaLog
 from core.eventlog.node import Node, NodeSettings
 from core.eventlog.state import ShardState
@@ -65,13 +65,15 @@ class Run:
     kill_nth: int = 5
     clock_h: float = 0.0
     create: str = "unsafe"
+    void: str = ""  # as `kafka_void`
     other: bool = False  # with the same ids it asks for something else: forks
 
 
 def settings_of(run: Run) -> NodeSettings:
     """The node's settings."""
     create: Any = run.create
-    kafka = KafkaSettings(parse_address(run.log), create=create)
+    void = parse_void(run.void) if run.void else frozenset()
+    kafka = KafkaSettings(parse_address(run.log), create=create, void=void)
     return NodeSettings(
         run.log, Path(run.data), Ticks(T0 + timedelta(hours=run.clock_h)), secret=SECRET,
         kafka=kafka, name=Path(run.data).name,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Records = list[tuple[int, bytes]]
+NO_MARKERS: Mapping[int, frozenset[int]] = {}
 _ID: Final = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _NUMBER_MAX: Final = (1 << 63) - 1
 _READ_S: Final = 60.0
@@ -82,11 +83,17 @@ def read_ledgers(paths: Iterable[Path]) -> list[dict[str, Any]]:
 # --- the log, by a client that we do not ship -----------------------------------------------------
 
 
-def read_topic(servers: str, topic: str, partition: int = 0, **settings: Any) -> Records:
+def read_topic(
+    servers: str,
+    topic: str,
+    partition: int = 0,
+    markers: frozenset[int] = frozenset(),
+    **settings: Any,
+) -> Records:
     """Everything in a partition up to its end as it is now: offsets and bytes, b"" for null.
 
-    `settings` are confluent-kafka's, `_` for `.`. Raises: KafkaException; AssertionError where an
-    offset is missing.
+    `markers` are offsets where transactions ended, `settings` confluent-kafka's, `_` for `.`.
+    Raises: KafkaException; AssertionError where another offset is missing.
     """
     named = {key.replace("_", "."): value for key, value in settings.items()}
     reader = Consumer(
@@ -106,8 +113,10 @@ def read_topic(servers: str, topic: str, partition: int = 0, **settings: Any) ->
         assert first == 0, f"{topic}/{partition} begins at {first}"
         reader.assign([at])
         found: Records = []
-        while len(found) < end:
-            wanted = min(_AT_ONCE, end - len(found))  # it waits until it has them all
+        while len(found) < end - len(markers):
+            wanted = min(
+                _AT_ONCE, end - len(markers) - len(found)
+            )  # it waits until it has them all
             for record in reader.consume(wanted, timeout=_READ_S) or _nothing(
                 topic, len(found), end
             ):
@@ -117,7 +126,7 @@ def read_topic(servers: str, topic: str, partition: int = 0, **settings: Any) ->
     finally:
         reader.close()
     offsets = [offset for offset, _body in found]
-    assert offsets == list(range(len(found))), f"{topic}/{partition} has a gap"
+    assert offsets == sorted(set(range(end)) - markers), f"{topic}/{partition} has a gap"
     return found
 
 
@@ -125,8 +134,10 @@ def _nothing(topic: str, got: int, end: int) -> list[Any]:
     raise KafkaException(KafkaError(KafkaError._TIMED_OUT, f"{topic}: {got} of {end}"))
 
 
-def read_book(servers: str, topic: str, **settings: Any) -> dict[int, Records]:
-    """Every partition of a topic."""
+def read_book(
+    servers: str, topic: str, markers: Mapping[int, frozenset[int]] = NO_MARKERS, **settings: Any
+) -> dict[int, Records]:
+    """Every partition of a topic; `markers` as for `read_topic`."""
     asking = Consumer({"bootstrap.servers": servers, "group.id": "another-client", "log_level": 0})
     try:
         found = asking.list_topics(topic, timeout=_READ_S).topics[topic]
@@ -134,7 +145,10 @@ def read_book(servers: str, topic: str, **settings: Any) -> dict[int, Records]:
         asking.close()
     if found.error is not None:
         raise KafkaException(found.error)
-    return {n: read_topic(servers, topic, n, **settings) for n in sorted(found.partitions)}
+    return {
+        n: read_topic(servers, topic, n, markers.get(n, frozenset()), **settings)
+        for n in sorted(found.partitions)
+    }
 
 
 # --- judged anew ----------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from core.eventlog.kafka_log.client import (
     TooLarge,
     Topic,
 )
+from core.eventlog.kafka_log.gaps import Gaps
 from core.eventlog.kafka_log.shard_log import KafkaLog
 from core.eventlog.kafka_log.watch import Watch
 from core.eventlog.log import Record
@@ -112,6 +113,9 @@ class Reader:
             raise Damaged("a checksum")
         found = [Record(offset + n, body) for n, body in enumerate(bodies)]
         return [record for record in found if record.offset != kafka.missing]
+
+    async def place(self, offset: int) -> int:
+        return offset + 1 if offset == self._kafka.missing else offset
 
     def close(self) -> None:
         pass
@@ -225,8 +229,29 @@ async def test_records_that_are_missing_stop_the_reader() -> None:
     with pytest.raises(Corrupt, match="begins at 2, after 1"):
         await log.read(1, 10, 0)
     kafka.start, kafka.missing = 0, 2
-    with pytest.raises(Corrupt, match="has no record 2, and the next is 3"):
+    with pytest.raises(Corrupt, match=r"has no record 2, and goes on at 3.*kafka_void="):
         await log.read(0, 10, 0)
+    kafka.missing = 3  # nothing comes after it
+    with pytest.raises(Corrupt, match="has no record 3, and goes on at 4"):
+        await log.read(3, 10, 0)
+    await watch.close()
+
+
+@pytest.mark.parametrize("missing", [1, 2, 3])
+@story
+async def test_an_offset_that_an_operator_has_looked_at_is_void(missing: int) -> None:
+    kafka = Kafka()
+    kafka.bodies, kafka.missing = [b"0", b"1", b"2", b"3"], missing
+    watch = Watch(kafka, every_s=3600)
+    log = KafkaLog(kafka, watch, TOPIC, 0, Gaps(TOPIC, "centre/0", frozenset({missing})))
+    expected = [Record(n, b"" if n == missing else body) for n, body in enumerate(kafka.bodies)]
+    found: list[Record] = []
+    while len(found) < len(expected):
+        found += await log.read(len(found), 10, 0)
+    assert found == expected
+    assert await log.read(missing, 10, 0) == expected[missing:]
+    await log.append(b"4")
+    assert await log.read(missing, 10, 0) == [*expected[missing:], Record(4, b"4")]
     await watch.close()
 
 

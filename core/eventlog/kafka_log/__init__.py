@@ -7,6 +7,7 @@ from core.eventlog.kafka_log.address import (
     book_of_topic,
     client_name,
     parse_address,
+    parse_void,
     topic_of,
 )
 
@@ -17,5 +18,6 @@ __all__ = [
     "book_of_topic",
     "client_name",
     "parse_address",
+    "parse_void",
     "topic_of",
 ]

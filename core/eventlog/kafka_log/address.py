@@ -20,9 +20,11 @@ ClientName = Literal["", "kafka-python", "aiokafka"]
 Create = Literal["", "safe", "unsafe"]
 Profile = Literal["trial", "production"]
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+Void = tuple[str, int, int]
 Mechanism = Literal["", "SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"]
 
 _FORM: Final = "kafka://HOST:PORT[,HOST:PORT…][/PREFIX][?client=kafka-python|aiokafka]"
+_VOID: Final = re.compile(r"([^/:,\s]+)/([0-9]{1,4}):([0-9]{1,18})")
 _SERVER: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 _PREFIX: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _PORT_MAX = 65_535
@@ -70,13 +72,15 @@ class KafkaSettings:
     """All that a log on Kafka is opened with.
 
     `create` says whether a missing topic may be made ("": never). The profile is checked where the
-    configuration is read.
+    configuration is read. `void` are offsets that an operator has found to hold no record: book,
+    shard, offset.
     """
 
     address: KafkaAddress
     security: KafkaSecurity = field(default_factory=KafkaSecurity)
     create: Create = ""
     profile: Profile = "trial"
+    void: frozenset[Void] = frozenset()
 
 
 def parse_address(text: str) -> KafkaAddress:
@@ -132,6 +136,14 @@ def client_name(address: KafkaAddress) -> ClientName:
 
 def _not_an_address(text: str, why: str) -> Refused:
     return Refused(f"KC_LOG={text} is not a log on Kafka: {why}. Write it as {_FORM}")
+
+
+def parse_void(text: str) -> frozenset[Void]:
+    """`BOOK/SHARD:OFFSET`, with commas between several. Raises: ValueError."""
+    found = [_VOID.fullmatch(one.strip()) for one in text.split(",")]
+    if None in found:
+        raise ValueError(text)
+    return frozenset((one[1], int(one[2]), int(one[3])) for one in found if one is not None)
 
 
 def topic_of(prefix: str, book: str) -> str:

@@ -98,6 +98,22 @@ class ClassicReader:
         self._place = records[-1].offset + 1 if records else offset
         return records
 
+    async def place(self, offset: int) -> int:
+        """Where it reads on after a fetch that gave nothing."""
+        try:
+            return await self.worker.run(lambda: self._found_place(offset), KAFKA_READ_GRACE_S)
+        except TimeoutError:
+            return offset
+
+    def _found_place(self, offset: int) -> int:
+        """On the worker's thread."""
+        if self._consumer is None or self._place != offset:
+            return offset
+        with suppress(KafkaError):
+            at = self._consumer.position(self._where, timeout_ms=as_ms(KAFKA_REQUEST_S_MAX))
+            return offset if at is None else int(at)
+        return offset
+
     def _drop(self) -> None:
         consumer, self._consumer, self._place = self._consumer, None, None
         close_consumer(consumer)

@@ -68,6 +68,13 @@ class Reader(Protocol):
         """
         ...
 
+    async def place(self, offset: int) -> int:
+        """Where it reads on after a fetch from `offset` that gave nothing; `offset` if unknown.
+
+        Beyond it, where what stands there is no record: the end of a transaction.
+        """
+        ...
+
     def close(self) -> None:
         """Let go, in the background."""
         ...

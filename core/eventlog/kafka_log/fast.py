@@ -259,6 +259,16 @@ class FastReader:
         self._place = records[-1].offset + 1 if records else offset
         return records
 
+    async def place(self, offset: int) -> int:
+        """Where it reads on after a fetch that gave nothing."""
+        if self._consumer is None or self._place != offset:
+            return offset
+        try:
+            async with asyncio.timeout(KAFKA_READ_GRACE_S):
+                return int(await self._consumer.position(self._where))
+        except (TimeoutError, KafkaError):
+            return offset
+
     def close(self) -> None:
         """Let go, in the background."""
         consumer, self._consumer, self._place = self._consumer, None, None

@@ -21,6 +21,7 @@ from core.eventlog.kafka_log.client import (
     OutOfRange,
     TooLarge,
 )
+from core.eventlog.kafka_log.gaps import Gaps
 from core.limits import (
     KAFKA_APPEND_S_MAX,
     KAFKA_END_S_MAX,
@@ -50,11 +51,14 @@ class KafkaLog:
     shared = True
     in_flight_max = 2
 
-    def __init__(self, client: Client, watch: Watch, topic: str, shard: int) -> None:
+    def __init__(
+        self, client: Client, watch: Watch, topic: str, shard: int, gaps: Gaps | None = None
+    ) -> None:
         self.topic, self.shard = topic, shard
         self.name = f"{topic}/{shard}"
         self.identity: str | None = None
         self._client, self._watch = client, watch
+        self._gaps = gaps or Gaps(self.name, self.name, frozenset())
         self._pinned: str | None = None
         self._partitions: int | None = None  # of the topic, as it was first seen
         self._lost: Corrupt | None = None  # for good: it is not the log that was opened
@@ -255,7 +259,7 @@ class KafkaLog:
             if records and (not found or len(records) >= limit or size >= KAFKA_READ_BYTES_MAX):
                 return records
             if there and not found:
-                await self._stuck(wanted)
+                records += await self._stuck(wanted)
 
     async def _ends_at(self, offset: int) -> bool:
         """Whether there is nothing at `offset` yet. Raises: OutOfRange beyond the end."""
@@ -291,29 +295,31 @@ class KafkaLog:
         if self._reader is None:
             self._reader = self._client.reader(self.topic, self.shard)
         found = await self._reader.fetch(offset, limit, wait_s)
-        for expected, record in enumerate(found, start=offset):
-            if record.offset != expected:
-                self._renew()
-                raise Corrupt(
-                    f"the log {self.name} has no record {expected}, and the next is "
-                    f"{record.offset}: records were removed, or a transaction was written to it. "
-                    f"Nothing is skipped; {_CHECK}"
-                )
         if found:
             self._heard_s = asyncio.get_running_loop().time()
             self._end = max(self._end, found[-1].offset + 1)
             self._witnessed(*found[-1])
+            try:
+                return self._gaps.filled(found, offset, found[-1].offset + 1)
+            except Corrupt:
+                self._renew()
+                raise
         return found
 
-    async def _stuck(self, offset: int) -> None:
+    async def _stuck(self, offset: int) -> Sequence[Record]:
         """The log was known to go on, and nothing came: the consumer, the broker, or truncation.
 
-        Raises: OutOfRange where it ends before it once did, Away.
+        Or no record is there, and the client has read on: those offsets, where they are void.
+        Raises: OutOfRange where it ends before it once did, Away; Corrupt.
         """
+        place = offset if self._reader is None else await self._reader.place(offset)
         self._renew()
+        if place > offset:
+            return self._gaps.filled((), offset, place)
         end = await self._asked_end()
         if end < self._end:
             raise OutOfRange(f"nothing at {offset}: it ends at {end} and went on to {self._end}")
+        return ()
 
     def _renew(self) -> None:
         """The next read gets a new consumer."""

@@ -9,6 +9,7 @@ from core.errors import Refused, Unavailable
 from core.eventlog.kafka_log.address import book_of_topic, client_name, fast_is_there, topic_of
 from core.eventlog.kafka_log.client import Away
 from core.eventlog.kafka_log.describer import AdminDescriber
+from core.eventlog.kafka_log.gaps import Gaps
 from core.eventlog.kafka_log.options import connection_options
 from core.eventlog.kafka_log.shard_log import KafkaLog
 from core.eventlog.kafka_log.watch import Watch
@@ -80,7 +81,9 @@ class KafkaStore:
         known = self._logs.get((book, shard))
         if known is None:
             topic = topic_of(self.settings.address.prefix, book)
-            known = KafkaLog(self.client, self._watch, topic, shard)
+            void = frozenset(at for b, n, at in self.settings.void if (b, n) == (book, shard))
+            gaps = Gaps(f"{topic}/{shard}", f"{book}/{shard}", void)
+            known = KafkaLog(self.client, self._watch, topic, shard, gaps)
             self._logs[book, shard] = known
         return known
 
