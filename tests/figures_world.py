@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from uuid import NAMESPACE_OID, uuid5
 
 from core.commit import Draft, Event, Happened
+from core.eventlog.kafka_log import KafkaSettings, parse_address
 from core.eventlog.node import NodeSettings
 from core.eventlog.recorder.blocking import BlockingNode
 from core.personal import CitySecret
@@ -65,7 +66,10 @@ def draft(facts: Sequence[Told], origin: str = "telephony:lab") -> Draft:
 def figures_at(
     folder: Path, log: str = "memory:", now: datetime = NOW, clock: Clock | None = None
 ) -> Iterator[Figures]:
-    settings = NodeSettings(log, folder, clock or (lambda: now), CitySecret(bytes(range(32))))
+    kafka = KafkaSettings(parse_address(log), create="unsafe") if "kafka:" in log else None
+    settings = NodeSettings(
+        log, folder, clock or (lambda: now), CitySecret(bytes(range(32))), kafka=kafka
+    )
     node = BlockingNode(settings)
     try:
         projections = all_projections(node.node.keyring.by_id)

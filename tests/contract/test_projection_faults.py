@@ -6,12 +6,12 @@ import asyncio
 import os
 import subprocess
 import threading
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from figures_world import NOW, Told, draft, figures_at
+from small_disks import small_disk
 
 from core.calls import CallAnswered, CallQueued, ExchangeRestarted
 from core.errors import Unavailable
@@ -25,7 +25,6 @@ from projections.runner import Runner
 from projections.statistics import StatisticsQuery, statistics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -37,16 +36,6 @@ def queued(n: int) -> Told:
 def answered(n: int) -> Told:
     at = NOW + timedelta(seconds=n + 5)
     return call_stream("lab", f"{n}.1"), CallAnswered("kris", "A1", 5.0), at
-
-
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.mark.root

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
 import pytest
-from faults.test_disk_full import enlarge, small_disk
 from given import ID, TAXONOMY, agent, officer
 from log_world import T0, Ticks, opened, sqlite_settings, story
+from small_disks import enlarge, small_disk
 
 from core import case_commands as ask
 from core.application import Application

@@ -3,41 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 from fault_world import assert_kept, settings_at
 from fault_zygote import Ledger, draft_of
 from log_world import opened, queued, story
+from small_disks import enlarge, small_disk
 
 from core.commit import Accepted, first_of, judged
 from core.errors import KontaktcenterError, Unavailable
 from core.eventlog.node import Node
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from core.eventlog.shard import Shard
 
 pytestmark = [pytest.mark.fault, pytest.mark.root]
-
-
-@contextmanager
-def small_disk(at: Path, size: str) -> Iterator[Path]:
-    """A tmpfs of `size` mounted at `at`; needs root."""
-    at.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", at], check=True)
-    try:
-        yield at
-    finally:
-        subprocess.run(["umount", at], check=True)
-
-
-def enlarge(at: Path, size: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,size={size}", at], check=True)
 
 
 def why(shard: Shard) -> str | None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 from cli_here import kc, kc_json
 from index_world import World
+from small_disks import small_disk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = [pytest.mark.fault, pytest.mark.root]
@@ -20,17 +18,6 @@ pytestmark = [pytest.mark.fault, pytest.mark.root]
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return World(tmp_path_factory.mktemp("world"))
-
-
-@contextmanager
-def small_disk(at: Path, size: str) -> Iterator[Path]:
-    """A tmpfs of `size` mounted at `at`; needs root."""
-    at.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", at], check=True)
-    try:
-        yield at
-    finally:
-        subprocess.run(["umount", at], check=True)
 
 
 @pytest.mark.parametrize("size", ["64k", "1200k", "2500k"])
