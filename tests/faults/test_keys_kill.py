@@ -69,6 +69,7 @@ def assert_kept(broker: SharedBroker, prefix: str, folder: Path, ledger: Path, n
     told, where = Told(ledger), keys_settings(broker.servers, prefix)
     with keys_of(where, folder) as again, keys_of(where, new) as fresh:
         again.live(["caller/0"])
+        fresh.live(["caller/0"])
         again.send_kept()
         end = {name for name, value in dict(records_of(broker.servers, f"{prefix}.keys")).items()
                if value is not None}  # fmt: skip

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from core.errors import Corrupt
+from core.errors import Corrupt, Unavailable
 from core.eventlog.kafka_log.keys_follow import Following, patience_s, still_there
 from core.eventlog.kafka_log.keys_topic import KeysTopic
 from core.eventlog.kafka_log.replica import Entry, Replica
@@ -65,6 +65,7 @@ class KafkaKeys:
         self._changing = threading.Lock()  # who plans and takes in; Kafka may be asked meanwhile
         self._watching: list[Callable[[Collection[str]], None]] = []
         self._nudge_at = 0.0
+        self._whole = False  # whether the copy is known to have been read to an end once
         self._following = Following(self._topic, self._replica, self._take_in_read)
 
     def _open(self, path: Path) -> Replica:
@@ -84,7 +85,14 @@ class KafkaKeys:
 
     # --- what the copy answers ------------------------------------------------------------------
     def of_subjects(self, subjects: Iterable[str]) -> dict[str, tuple[str, bytes]]:
-        """A live key for each subject, as far as the topic was read here."""
+        """A live key for each subject, as far as the topic was read here.
+
+        Where it never was to its end, and cannot be now: of those that wait to be sent.
+        """
+        try:
+            self._require_whole()
+        except (Unavailable, Corrupt):
+            return self._kept.of_subjects(subjects)
         return self._replica.of_subjects(subjects)
 
     def decided(self, subjects: Iterable[str]) -> dict[str, datetime]:
@@ -115,10 +123,11 @@ class KafkaKeys:
     def wrapped(self, key_id: str) -> bytes | None:
         """The wrapped key; where it is not here, the topic is read to its end first.
 
-        Raises: Corrupt only then; Unavailable where it cannot be read.
+        Raises: Corrupt only then; Unavailable where it cannot be read, and while it never was.
         """
         if key_id == tombstone_of(subject_of(key_id)):
             return None  # by its name: nobody ever keeps it
+        self._require_whole()
         try:
             return self._replica.wrapped(key_id)
         except Corrupt as e:
@@ -131,6 +140,13 @@ class KafkaKeys:
             if not e.details.get("key"):
                 raise
         raise _lost(key_id, self._topic.name)
+
+    def _require_whole(self) -> None:
+        """What a new node has begun to read may be a key that was destroyed further on."""
+        if not self._whole:
+            if not self._replica.whole():
+                self._following.read_to_end()
+            self._whole = True
 
     def live(self, subjects: Iterable[str]) -> list[tuple[str, bytes]]:
         """Every live key, those that another node made a moment ago too."""

@@ -28,6 +28,7 @@ _SILENCE_S: Final = 3.0  # nothing came for so long: is anybody there?
 _IDENTITY_S: Final = 15.0
 _AGAIN_S: Final = 0.5
 _PACE_S: Final = 0.1  # between two readings, where nobody waits: most keys are this node's own
+_FEW: Final = 100  # where more come at once there is something to catch up with
 _CLOSE_S: Final = 1.0
 _LOG: Final = structlog.get_logger("core.eventlog.keys")
 
@@ -177,7 +178,8 @@ class Following:
                     self.void += found.void
                     self._take_in(found.entries, next_offset)
                     self._progressed(next_offset, end)
-                    self._pause()
+                    if len(found.entries) + found.void < _FEW:
+                        self._pause()
                 if now >= check_at:
                     end, check_at, heard_at = self._check(), now + _IDENTITY_S, now
                 elif now >= heard_at + _SILENCE_S:  # it may be the silence of the dead
