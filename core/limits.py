@@ -31,6 +31,7 @@ LAG_IDLE_S = 5.0  # and so often one where nothing has moved for as long
 LAG_SAMPLES_MAX = 600  # ends that a node has not reached yet: memory stays bounded in a long lag
 LAG_TOLD_S = 5.0  # a node that is behind the log for so long says so
 LOG_END_S_MAX = 2.5  # a log that has not told its end by then is asked again
+LOG_START_S_MAX = 1.3  # a node that has an index does not wait longer for its log to begin
 LOG_RETRY_S = 0.25  # between attempts at a log that does not answer
 ISLAND_NOTICE_S = 10.0  # a shorter island is a change of leader, and nobody's business
 ISLAND_RETURN_PER_S = 2_000  # commits of a journal proposed per second: others use the log as well

@@ -16,11 +16,11 @@ from core.eventlog.envelope import Genesis, Unreadable, decode_envelope
 from core.eventlog.index.index import Index
 from core.eventlog.parts import drop_index, index_path, set_aside
 from core.eventlog.shard import Shard
-from core.limits import BOOKS_LOOK_S, FORMAT
+from core.limits import BOOKS_LOOK_S, FORMAT, LOG_START_S_MAX
 from core.vocabulary import CALLS, book_of, shard_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from core.eventlog.log import Log, LogStore
@@ -80,18 +80,29 @@ class Books:
         Unavailable.
         """
         wanted = dict.fromkeys(self._settings.books)
+        may_wait = may_wait and self._store.shared
+        known = known_books(self._settings.data) if may_wait else {}
         try:
-            found = await self._store.books()
+            found = await self._asked(LOG_START_S_MAX if known else None)
         except Unavailable as e:
-            if not may_wait or not self._store.shared:
+            if not may_wait:
                 raise
             self.away = e
-            found = known_books(self._settings.data)
+            found = known
             wanted = dict.fromkeys(book for book in wanted if book in found)
         for book in (*wanted, *(book for book in found if book not in wanted)):
             await self.open(book, progress, may_wait=may_wait)
         if self._store.shared:
             self._looking = asyncio.ensure_future(self._look())
+
+    async def _asked(self, within_s: float | None) -> Mapping[str, int]:
+        """Which books the log has. Raises: Unavailable."""
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._store.books()
+        except TimeoutError as e:
+            msg = "the log has not answered yet: this node serves what it has, and goes on asking"
+            raise Unavailable(msg, neighbour="log", retry_after_s=1) from e
 
     async def open(
         self,

@@ -127,7 +127,13 @@ class KafkaKeys:
         """
         if key_id == tombstone_of(subject_of(key_id)):
             return None  # by its name: nobody ever keeps it
-        self._require_whole()
+        try:
+            self._require_whole()
+        except Unavailable:
+            waiting = self._kept.rows([key_id]).get(key_id)
+            if waiting is None or waiting.wrapped is None:
+                raise
+            return waiting.wrapped
         try:
             return self._replica.wrapped(key_id)
         except Corrupt as e:
