@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,11 @@ from project import ROOT
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what runs in its background so, and our programs would inherit it: Ctrl-C is
+    # one of the things that are tested.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 REQUIREMENTS = range(1, 61)

@@ -72,6 +72,7 @@ class Namespace:
         for pid in self.pids():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        _ip("link", "del", self._ours)  # with its namespace it would go by and by
         _ip("netns", "del", self.name)
 
     def cut(self) -> None:
