@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -302,12 +304,11 @@ def test_the_bytes_of_a_destroyed_key_are_told_of_until_compaction_took_them(
 def on_disk(folder: Path, text: bytes) -> list[Path]:
     """The files that hold these bytes."""
     found = []
-    for path in folder.rglob("*"):
-        try:
-            if path.is_file() and text in path.read_bytes():
-                found.append(path)
-        except FileNotFoundError:  # deleted while we look
-            continue
+    for inside, _folders, names in os.walk(folder):  # passes over folders that go while we look
+        for path in (Path(inside, name) for name in names):
+            with contextlib.suppress(FileNotFoundError):
+                if text in path.read_bytes():
+                    found.append(path)
     return found
 
 
